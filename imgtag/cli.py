@@ -1,0 +1,230 @@
+"""The command line: the same verbs without a browser, each with --json for scripts."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from imgtag.core import storage
+from imgtag.core.errors import BadName, ImgtagError, NotFound, NotYet
+from imgtag.core.settings import home
+from imgtag.data.projects import Project, create_at, create_project, find_project
+
+Result = dict[str, Any] | list[dict[str, Any]]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status (0 done, 2 refused with a reason)."""
+    options = _parser().parse_args(arguments)
+    command: Callable[[argparse.Namespace], Result] = options.command
+    try:
+        result = command(options)
+    except ImgtagError as error:
+        if options.json:
+            print(json.dumps({"error": error.as_dict()}, ensure_ascii=False))
+        else:
+            print(f"{error.title}\n{error.explanation}\n{error.next_step}".strip(), file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    if options.json:
+        print(json.dumps(result, ensure_ascii=False))
+    return 0
+
+
+# ----------------------------------------------------------------------------- commands
+
+
+def _new(options: argparse.Namespace) -> Result:
+    project = _create(options.project)
+    _say(options, f"Created {project.path}")
+    return {"project": project.name, "path": str(project.path)}
+
+
+def _import(options: argparse.Namespace) -> Result:
+    from imgtag.data.importing import Progress, import_files
+    from imgtag.data.sources import open_sources
+
+    try:
+        project = find_project(options.project)
+    except NotFound:
+        project = _create(options.project)
+    with open_sources([Path(s) for s in options.source]) as groups:
+        names = ", ".join(Path(s).name for s in options.source)
+
+        def show(progress: Progress) -> None:
+            if progress.done % 50 == 0:
+                _say(options, f"{progress.done} of {progress.total}  {progress.file}")
+
+        report = import_files(project, groups, names, show)
+    for note in report.notes:
+        _say(options, note)
+    for labels in report.label_files:
+        project.set_display_names(labels.names)
+        _say(options, f"Names for {len(labels.names)} classes were taken from {labels.file} ({labels.best}).")
+    for skipped in report.skipped:
+        _say(options, f"not taken: {skipped.file}: {skipped.reason}")
+    _say(options, f"Added {report.added} pictures ({report.unsorted} unsorted), {len(report.skipped)} not taken.")
+    return {
+        "added": report.added,
+        "skipped": [{"file": s.file, "reason": s.reason} for s in report.skipped],
+        "classes": report.classes,
+    }
+
+
+def _train(options: argparse.Namespace) -> Result:
+    from imgtag.training.jobs import start_training, wait_for
+    from imgtag.training.recipes import make_recipe
+    from imgtag.training.runs import Run
+
+    project = find_project(options.project)
+    run = start_training(project, make_recipe(options.preset, options.set))
+    if options.no_wait:
+        _say(options, f"Started {run.id}")
+        return _train_result(run)
+    last = ""
+    while (now := Run(run.path)).active:
+        message = str(now.status.get("message", ""))
+        if message != last:
+            _say(options, message)
+            last = message
+        time.sleep(0.1)
+    run = wait_for(run)
+    if run.state == "failed":
+        raise ImgtagError(**run.status["error"])
+    if run.state == "interrupted":
+        raise ImgtagError(
+            "The training was interrupted.", "The trainer died before it finished.", "Start it again."
+        )
+    accuracy = run.status.get("val_accuracy")
+    known = "no validation pictures" if accuracy is None else f"validation accuracy {accuracy:.1%}"
+    _say(options, f"{run.state} after {run.status['seconds']} s, {known}. {run.status.get('message', '')}")
+    return _train_result(run)
+
+
+def _train_result(run: Any) -> Result:
+    keys = ("seconds", "best_epoch", "val_accuracy", "val_loss")
+    return {"run": run.id, "state": run.state, **{k: run.status.get(k) for k in keys}}
+
+
+def _evaluate(options: argparse.Namespace) -> Result:
+    from imgtag.review.metrics import evaluate
+    from imgtag.training.runs import find_run
+
+    if options.tta:
+        raise _not_yet("Test-time augmentation")
+    found = evaluate(find_run(find_project(options.project), options.run), options.split)
+    low, high = found.interval
+    _say(options, f"{found.right} of {found.n} right: {found.accuracy:.1%} (95 % sure: {low:.1%} to {high:.1%})")
+    for f in found.per_class:
+        _say(options, f"{f.label:30} precision {f.precision:.3f}  recall {f.recall:.3f}  F1 {f.f1:.3f}  n {f.support}")
+    return found.as_dict()
+
+
+def _classify(options: argparse.Namespace) -> Result:
+    from imgtag.serving.predictor import load_predictor
+    from imgtag.training.runs import find_run
+
+    predictor = load_predictor(find_run(find_project(options.project), options.run))
+    answers = predictor.classify(((file, Path(file)) for file in options.file), options.top)
+    for answer in answers:
+        tags = ", ".join(f"{t.display} {t.probability:.1%}" for t in answer.tags)
+        _say(options, f"{answer.file}: {answer.error or tags}")
+    if options.csv:
+        from imgtag.serving.tables import answers_csv
+
+        storage.atomic_write(Path(options.csv), answers_csv(answers).encode("utf-8-sig"))
+        _say(options, f"Written: {options.csv}")
+    return [answer.as_dict() for answer in answers]
+
+
+def _planned(what: str) -> Callable[[argparse.Namespace], Result]:
+    def refuse(options: argparse.Namespace) -> Result:
+        find_project(options.project)
+        raise _not_yet(what)
+
+    return refuse
+
+
+def _serve(options: argparse.Namespace) -> Result:
+    app = Path(__file__).resolve().parents[1] / "app.py"
+    command = [sys.executable, str(app), "--host", options.host, "--port", str(options.port)]
+    os.execv(sys.executable, command)  # noqa: S606 (our own interpreter and file)
+
+
+# ----------------------------------------------------------------------------- helpers
+
+
+def _create(name: str) -> Project:
+    path = Path(name).expanduser()
+    if len(path.parts) == 1:
+        return create_project(name)
+    if path.exists():
+        raise BadName(
+            f"{path} exists already and is no project.", "A new project needs a new folder.", "Name another one."
+        )
+    return create_at(path)
+
+
+def _not_yet(what: str) -> NotYet:
+    return NotYet(f"{what} is not in this version yet.", "It is planned.", "See the CHANGELOG for what is there.")
+
+
+def _say(options: argparse.Namespace, text: str) -> None:
+    if not options.json:
+        print(text, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m imgtag", description="Train your own image tagger.")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    def verb(name: str, command: Callable[[argparse.Namespace], Result], about: str) -> argparse.ArgumentParser:
+        made = verbs.add_parser(name, help=about, description=about)
+        made.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+        made.set_defaults(command=command)
+        return made
+
+    def with_project(made: argparse.ArgumentParser) -> argparse.ArgumentParser:
+        made.add_argument("project", metavar="PROJECT", help=f"a name under {home()}, or a path")
+        return made
+
+    with_project(verb("new", _new, "make an empty project"))
+    importing = with_project(verb("import", _import, "add pictures from folders, zips or files"))
+    importing.add_argument("source", nargs="+", metavar="SOURCE")
+    training = with_project(verb("train", _train, "train a model"))
+    training.add_argument("--preset", default="quick", help="quick, balanced or best")
+    training.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    training.add_argument("--no-wait", action="store_true", help="return at once; the training goes on")
+    evaluating = with_project(verb("evaluate", _evaluate, "figures on pictures the model has not seen"))
+    evaluating.add_argument("--run", default="", metavar="ID")
+    evaluating.add_argument("--split", default="val", choices=("val", "test"))
+    evaluating.add_argument("--tta", action="store_true", help="average several views of each picture")
+    classifying = with_project(verb("classify", _classify, "tag pictures"))
+    classifying.add_argument("file", nargs="+", metavar="FILE")
+    classifying.add_argument("--run", default="", metavar="ID")
+    classifying.add_argument("--top", type=int, default=5)
+    classifying.add_argument("--csv", default="", metavar="OUT")
+    exporting = with_project(verb("export", _planned("Export"), "write a model or a report for others"))
+    exporting.add_argument("--to", required=True, metavar="OUT")
+    exporting.add_argument("--run", default="", metavar="ID")
+    exporting.add_argument(
+        "--format", default="bundle", choices=("bundle", "onnx", "openvino", "torchscript", "report", "dataset")
+    )
+    with_project(verb("suspects", _planned("The list of suspicious labels"), "labels that look wrong"))
+    checking = with_project(verb("check", _planned("The check of the data"), "integrity and health of the data"))
+    checking.add_argument("--fix", action="store_true")
+    serving = verb("serve", _serve, "start the app")
+    serving.add_argument("--host", default="127.0.0.1")
+    serving.add_argument("--port", type=int, default=8501)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,344 @@
+"""The only code that writes files. Everything is written whole or not at all.
+
+A file is written beside its place, flushed to the disk, moved over the old one in one step, and the
+folder is flushed too: after a crash there is the old file or the new one, never half of either.
+Source: the ext4 "zero-length file" discussion of 2009 (Ubuntu bug 317781) and its accepted answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import errno
+import hashlib
+import io
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from filelock import FileLock, Timeout
+
+from imgtag.core.errors import BadUpload, Conflict, DiskFull, NoAccess
+from imgtag.core.settings import limit
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn the operating system's refusals into sentences."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise disk_full(path) from error
+        if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+            raise NoAccess(
+                f"“{path.name}” cannot be written.",
+                f"The system does not let imgtag write in {path.parent}.",
+                "Check the rights of that folder, or set IMGTAG_HOME to another one.",
+            ) from error
+        raise
+
+
+def disk_full(path: Path, needed: int = 0) -> DiskFull:
+    """The error to raise when the disk that holds `path` has no room for `needed` bytes."""
+    free = free_bytes(path)
+    amount = f"About {needed >> 20} MB are needed; " if needed else ""
+    return DiskFull(
+        "The disk is full.",
+        f"{amount}{free >> 20} MB are free. What was there before is unchanged.",
+        "Free some space, then try again.",
+    )
+
+
+def free_bytes(path: Path) -> int:
+    """Free bytes on the disk that holds (or would hold) `path`."""
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
+def require_space(path: Path, needed: int) -> None:
+    """Raise DiskFull unless `needed` bytes fit and the configured reserve stays free."""
+    if free_bytes(path) < needed + (limit("spare_disk_mb") << 20):
+        raise disk_full(path, needed)
+
+
+# ----------------------------------------------------------------------------- writing
+
+
+def atomic_write(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write bytes so that a crash leaves the old file or the new one.
+
+    `durable=False` skips the flush to disk: for what can be made again, such as caches.
+    """
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _beside(path)
+        try:
+            with open(temporary, "wb") as file:
+                file.write(data)
+                if durable:
+                    file.flush()
+                    os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        if durable:
+            _flush_folder(path.parent)
+
+
+def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
+    """Write a value as readable JSON."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    atomic_write(path, text.encode("utf-8"), durable=durable)
+
+
+def append_json_line(path: Path, value: Any) -> None:
+    """Add one line to a JSON-lines file; readers skip a last line cut short by a crash."""
+    line = json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "a+b") as file:
+            # A line that a crash cut short must not swallow the new one.
+            if file.tell() and not _ends_with_newline(file):
+                line = "\n" + line
+            file.write(line.encode("utf-8"))
+            file.flush()
+
+
+def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """Write a CSV file exactly as given: for files that imgtag reads again."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    atomic_write(path, text.getvalue().encode("utf-8"))
+
+
+def save_stream(chunks: Iterable[bytes], path: Path, most: int) -> int:
+    """Write chunks to a new file as they come (memory stays flat); returns the bytes written.
+
+    Raises BadUpload past `most` bytes; nothing is left behind then.
+    """
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = _beside(path)
+        written = 0
+        try:
+            with open(temporary, "wb") as file:
+                for chunk in chunks:
+                    written += len(chunk)
+                    if written > most:
+                        raise BadUpload(
+                            "The file is too large.",
+                            f"At most {most >> 20} MB are taken at once.",
+                            "Split it into several files.",
+                        )
+                    file.write(chunk)
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    return written
+
+
+def open_log(path: Path) -> IO[bytes]:
+    """A log file opened for appending, for the output of another process."""
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return open(path, "ab")
+
+
+def make_folder(path: Path) -> Path:
+    """Create a folder and its parents."""
+    with explained(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+# ----------------------------------------------------------------------------- moving
+
+
+def move(source: Path, target: Path) -> Path:
+    """Move a file within the disk; an existing target is never overwritten but stepped aside from.
+
+    Returns where the file is now. Raises Conflict when the source is gone.
+    """
+    with explained(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target = free_place(target)
+        try:
+            os.replace(source, target)
+        except FileNotFoundError as error:
+            raise Conflict(
+                f"“{source.name}” is no longer where it was.",
+                "It was moved or removed in another window.",
+                "Look at the page again and repeat the step.",
+            ) from error
+    return target
+
+
+def free_place(path: Path) -> Path:
+    """The path itself, or the first of “name (2).ext”, “name (3).ext” … that is free."""
+    candidate, number = path, 2
+    while candidate.exists():
+        candidate = path.with_name(f"{path.stem} ({number}){path.suffix}")
+        number += 1
+    return candidate
+
+
+def copy_folder(source: Path, target: Path, ignore: Sequence[str] = ()) -> None:
+    """Copy a folder whole: it appears under its name only when complete."""
+    with explained(target):
+        temporary = _beside(target)
+        try:
+            shutil.copytree(source, temporary, ignore=shutil.ignore_patterns(*ignore))
+            os.replace(temporary, target)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+def remove_file(path: Path) -> None:
+    """Delete a file that imgtag made itself; not being there is fine."""
+    with explained(path):
+        path.unlink(missing_ok=True)
+
+
+def remove_folder(path: Path) -> None:
+    """Delete a folder that imgtag made itself (caches, staging, a trash the user emptied)."""
+    with explained(path):
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def remove_if_empty(path: Path) -> None:
+    """Delete a folder when nothing but a file manager's droppings is in it."""
+    with contextlib.suppress(OSError):
+        leftovers = [p for p in path.iterdir() if p.name in (".DS_Store", "Thumbs.db", "desktop.ini")]
+        for dropping in leftovers:
+            dropping.unlink()
+        path.rmdir()
+
+
+# ----------------------------------------------------------------------------- reading
+
+
+def read_json(path: Path, default: Any = None) -> Any:
+    """The JSON value in a file; `default` when the file is missing or damaged."""
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return default
+
+
+def read_json_lines(path: Path) -> list[dict[str, Any]]:
+    """All whole lines of a JSON-lines file; a damaged line is passed over."""
+    try:
+        text = path.read_bytes().decode("utf-8", "replace")
+    except OSError:
+        return []
+    rows = []
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError):
+            row = json.loads(line)
+            if isinstance(row, dict):
+                rows.append(row)
+    return rows
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file by column name; an empty list when it is missing."""
+    try:
+        with open(path, encoding="utf-8", newline="") as file:
+            return [dict(row) for row in csv.DictReader(file)]
+    except OSError:
+        return []
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file's bytes, in hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> str:
+    """CSV for a spreadsheet: a cell that a spreadsheet would run as a formula is made inert.
+
+    Source: OWASP, "CSV Injection".
+    """
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_inert(row.get(column, "")) for column in columns])
+    return text.getvalue()
+
+
+def _inert(cell: Any) -> Any:
+    if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return "'" + cell
+    return cell
+
+
+# ----------------------------------------------------------------------------- locks
+
+
+@contextlib.contextmanager
+def locked(path: Path, wait_s: float = 10.0) -> Iterator[None]:
+    """Hold a lock file for the length of a block; the system frees it when the process dies."""
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path, timeout=wait_s)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise Conflict(
+                "Another window is changing this project right now.",
+                "The change did not finish within ten seconds.",
+                "Wait a moment and try again.",
+            ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the lock file. Immune to process ids being used again."""
+    if not path.exists():
+        return False
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except (Timeout, OSError):
+        return True
+    lock.release()
+    return False
+
+
+# ----------------------------------------------------------------------------- private
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name[:80]}.{uuid.uuid4().hex[:8]}.part")
+
+
+def _flush_folder(folder: Path) -> None:
+    if os.name == "nt":  # Windows has no handle on a folder to flush
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _ends_with_newline(file: IO[bytes]) -> bool:
+    file.seek(-1, os.SEEK_END)
+    return file.read(1) == b"\n"
+

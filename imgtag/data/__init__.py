@@ -1,0 +1,1 @@
+"""Pictures on disk: projects, class folders, imports and splits."""

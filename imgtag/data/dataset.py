@@ -1,0 +1,180 @@
+"""What is in a project right now: the class folders are read, everything else follows from them.
+
+Files that somebody drops into images/<class>/ with a file manager are there at the next look. Hashing is
+remembered in cache/index.json by (size, time of change), so a look at 10,000 known files takes a moment.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from imgtag.core import storage
+from imgtag.core.errors import NotFound
+from imgtag.data.images import is_picture_name
+from imgtag.data.projects import Project
+
+UNSORTED = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One picture: `id` is the sha256 of its bytes, `label` its class folder ("" while unsorted)."""
+
+    id: str
+    path: Path
+    label: str
+    size: int
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.path.name
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A look at a project. `copies` are further files with the bytes of a listed picture."""
+
+    project: Project
+    pictures: tuple[Picture, ...]
+    class_names: tuple[str, ...]
+    copies: tuple[Picture, ...] = field(default=())
+
+    @cached_property
+    def by_id(self) -> dict[str, Picture]:
+        """Pictures by sha256."""
+        return {picture.id: picture for picture in self.pictures}
+
+    @cached_property
+    def by_class(self) -> dict[str, list[Picture]]:
+        """Labelled pictures of every class, also of empty ones, in natural order of the class names."""
+        found: dict[str, list[Picture]] = {name: [] for name in self.class_names}
+        for picture in self.pictures:
+            if picture.label:
+                found[picture.label].append(picture)
+        return found
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of pictures of every class."""
+        return {name: len(pictures) for name, pictures in self.by_class.items()}
+
+    @property
+    def labelled(self) -> list[Picture]:
+        """Pictures in class folders whose label is not in doubt."""
+        doubtful = self.doubtful
+        return [p for p in self.pictures if p.label and p.id not in doubtful]
+
+    @property
+    def unsorted(self) -> list[Picture]:
+        """Pictures without a label."""
+        return [p for p in self.pictures if not p.label]
+
+    @cached_property
+    def doubtful(self) -> dict[str, list[str]]:
+        """Ids of pictures whose bytes lie under two classes (copied by hand), with those classes."""
+        labels: dict[str, set[str]] = {}
+        for copy in self.copies:
+            labels.setdefault(copy.id, {self.by_id[copy.id].label}).add(copy.label)
+        return {id_: sorted(found - {UNSORTED}) for id_, found in labels.items() if len(found - {UNSORTED}) > 1}
+
+    def picture(self, id_: str) -> Picture:
+        """The picture with that id; NotFound when it is gone."""
+        if id_ not in self.by_id:
+            raise NotFound(
+                "This picture is no longer in the project.",
+                "It was removed or changed on the disk.",
+                "Look at the page again.",
+            )
+        return self.by_id[id_]
+
+
+def look(project: Project) -> Dataset:
+    """Read the class folders now."""
+    index: dict[str, Any] = storage.read_json(_index_path(project), {})
+    fresh: dict[str, list[Any]] = {}
+    files = list(_files(project))
+    unknown = [
+        (key, entry)
+        for key, _, entry in files
+        if index.get(key, [])[:2] != [entry.stat().st_size, entry.stat().st_mtime_ns]
+    ]
+    with ThreadPoolExecutor() as pool:
+        hashes = dict(
+            zip((k for k, _ in unknown), pool.map(lambda e: _hash(e[1]), unknown), strict=True)
+        )
+    pictures: dict[str, Picture] = {}
+    copies = []
+    for key, label, entry in files:
+        stat = entry.stat()
+        sha = hashes.get(key) or (index[key][2] if key in index and key not in hashes else None)
+        if not sha:
+            continue  # vanished or unreadable while we looked
+        fresh[key] = [stat.st_size, stat.st_mtime_ns, sha]
+        picture = Picture(sha, Path(entry.path), label, stat.st_size)
+        if sha in pictures:
+            copies.append(picture)
+        else:
+            pictures[sha] = picture
+    if fresh != index:
+        storage.write_json(_index_path(project), fresh, durable=False)
+    return Dataset(project, tuple(pictures.values()), tuple(class_folders(project)), tuple(copies))
+
+
+def class_folders(project: Project) -> list[str]:
+    """Names of the class folders, in natural order (2 before 10)."""
+    try:
+        with os.scandir(project.images) as entries:
+            names = [e.name for e in entries if e.is_dir() and not e.name.startswith(".")]
+    except OSError:
+        return []
+    return sorted(names, key=natural_key)
+
+
+def natural_key(name: str) -> list[tuple[int, int, str]]:
+    """Sort key that counts numbers as numbers: “2” before “10”, letters without regard to case."""
+    parts: list[tuple[int, int, str]] = []
+    text = ""
+    for char in name.casefold():
+        if text and char.isdecimal() != text[-1].isdecimal():
+            parts.append(_part(text))
+            text = ""
+        text += char
+    parts.append(_part(text))
+    return parts
+
+
+def _part(text: str) -> tuple[int, int, str]:
+    return (0, int(text), "") if text.isdecimal() else (1, 0, text)
+
+
+def _files(project: Project) -> Iterator[tuple[str, str, os.DirEntry[str]]]:
+    """(path relative to the project with slashes, label, entry) of every file that may be a picture."""
+    folders = [(f"images/{name}", name, project.images / name) for name in class_folders(project)]
+    folders.append(("unsorted", UNSORTED, project.unsorted))
+    for key, label, folder in folders:
+        try:
+            with os.scandir(folder) as entries:
+                found = sorted(entries, key=lambda e: e.name)
+        except OSError:
+            continue
+        for entry in found:
+            if entry.is_file() and not entry.name.startswith(".") and is_picture_name(entry.name):
+                yield f"{key}/{entry.name}", label, entry
+
+
+def _hash(entry: os.DirEntry[str]) -> str | None:
+    try:
+        return storage.sha256_of(Path(entry.path))
+    except OSError:
+        return None
+
+
+def _index_path(project: Project) -> Path:
+    return project.cache / "index.json"

@@ -1,0 +1,255 @@
+"""Taking pictures in: every file is either in the project or named in the report with its reason.
+
+Stopping or crashing half-way leaves whole pictures; importing the same source again adds the rest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from imgtag.core import storage
+from imgtag.core.errors import BadPicture
+from imgtag.core.names import stored_name
+from imgtag.core.settings import limit
+from imgtag.data import edits
+from imgtag.data.dataset import class_folders, look
+from imgtag.data.images import Facts, open_picture
+from imgtag.data.label_files import LabelFile, read_label_file
+from imgtag.data.layout import Layout, Placement, understand
+from imgtag.data.projects import Project
+from imgtag.data.sources import SourceFile
+from imgtag.data.splits import record_splits
+from imgtag.data.thumbnails import keep_thumbnail
+
+_HISTORY_EVERY = 100
+_WINDOW = 16  # decoded ahead of the one being stored: memory stays flat
+_DECODED_AT = 256
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that was not taken, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an import is."""
+
+    done: int
+    total: int
+    file: str
+
+
+@dataclass
+class Report:
+    """What an import did. `classes` counts the whole project afterwards."""
+
+    added: int = 0
+    unsorted: int = 0
+    skipped: list[Skipped] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    label_files: list[LabelFile] = field(default_factory=list)
+    classes: dict[str, int] = field(default_factory=dict)
+    stopped: bool = False
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    file: SourceFile
+    placement: Placement
+    data: bytes
+    sha: str
+
+
+def import_files(
+    project: Project,
+    groups: Sequence[Sequence[SourceFile]],
+    source: str,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> Report:
+    """Import the files of one or several sources (see data/sources.py) into a project.
+
+    `source` is what the history calls it. Raises DiskFull before anything is written when the pictures
+    cannot fit.
+    """
+    report = Report()
+    plans = [(files, understand(file.path for file in files)) for files in groups]
+    storage.require_space(project.path, sum(f.size for files, plan in plans for f in files if f.path in plan.pictures))
+    for files, plan in plans:
+        report.notes += [note for note in plan.notes if note not in report.notes]
+        report.skipped += [Skipped(f.shown, plan.left_out[f.path]) for f in files if f.path in plan.left_out]
+    todo = _in_order(plans)
+    shelf = _Shelf(project, source, report)
+    with ThreadPoolExecutor() as pool:
+        for done, (candidate, decoded) in enumerate(_decode_ahead(pool, project, todo, report, should_stop), 1):
+            on_progress(Progress(done, len(todo), candidate.file.shown))
+            try:
+                facts = decoded.result()
+            except BadPicture as error:
+                report.skipped.append(Skipped(candidate.file.shown, str(error)))
+                continue
+            shelf.place(candidate, facts)
+    report.stopped = should_stop()
+    shelf.close()
+    report.label_files = _label_files(plans, class_folders(project))
+    report.classes = look(project).counts
+    return report
+
+
+def _in_order(plans: Sequence[tuple[Sequence[SourceFile], Layout]]) -> list[tuple[SourceFile, Placement]]:
+    # Train first: a picture that stands in several splits is then added once, as a training picture.
+    rank = {"train": 0, "": 1, "val": 2, "test": 3}
+    todo = [(f, plan.pictures[f.path]) for files, plan in plans for f in files if f.path in plan.pictures]
+    return sorted(todo, key=lambda item: rank[item[1].split])
+
+
+def _decode_ahead(
+    pool: ThreadPoolExecutor,
+    project: Project,
+    todo: Sequence[tuple[SourceFile, Placement]],
+    report: Report,
+    should_stop: Callable[[], bool],
+) -> Iterator[tuple[_Candidate, Future[Facts]]]:
+    """Read files one after the other, decode them in parallel, hand them on in order."""
+    waiting: deque[tuple[_Candidate, Future[Facts]]] = deque()
+    for file, placement in todo:
+        if should_stop():
+            break
+        try:
+            data = file.read()
+        except BadPicture as error:
+            report.skipped.append(Skipped(file.shown, str(error)))
+            continue
+        candidate = _Candidate(file, placement, data, hashlib.sha256(data).hexdigest())
+        waiting.append((candidate, pool.submit(_check, project, candidate)))
+        if len(waiting) >= _WINDOW:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def _check(project: Project, candidate: _Candidate) -> Facts:
+    picture, facts = open_picture(candidate.data, at_least=_DECODED_AT)
+    keep_thumbnail(project, candidate.sha, picture)
+    return facts
+
+
+class _Shelf:
+    """Stores checked pictures and decides what happens to the same bytes seen twice."""
+
+    def __init__(self, project: Project, source: str, report: Report) -> None:
+        self.project = project
+        self.source = source
+        self.report = report
+        self.batch = uuid.uuid4().hex[:12]
+        self.moves: list[edits.Move] = []
+        self.splits: dict[str, str] = {}
+        dataset = look(project)
+        self.known = {p.id: (p.label, p.path) for p in dataset.pictures}
+        self.folders = {name.casefold(): name for name in dataset.class_names}
+        self.decided = edits.moved_by_hand(project)
+        self.trashed = edits.trashed_ids(project)
+        self.doubts = set(edits.doubts(project))
+
+    def place(self, candidate: _Candidate, facts: Facts) -> None:
+        label = self._existing_spelling(candidate.placement.label)
+        if candidate.placement.split and candidate.sha not in self.trashed:
+            before = self.splits.get(candidate.sha, candidate.placement.split)
+            self.splits[candidate.sha] = min(before, candidate.placement.split, key=("train", "val", "test").index)
+        if candidate.sha in self.known:
+            self._same_bytes_again(candidate, label)
+        elif candidate.sha in self.trashed:
+            self._skip(candidate, "You put this picture in the trash earlier. Restore it from there to have it back.")
+        else:
+            name = stored_name(candidate.file.path.name, candidate.sha, facts.extension)
+            path = self.project.path / edits.folder_of(label) / name
+            storage.atomic_write(path, candidate.data)
+            self.known[candidate.sha] = (label, path)
+            self.moves.append(edits.Move(candidate.sha, "", edits.place(self.project, path)))
+            self.report.added += 1
+            self.report.unsorted += not label
+            if facts.note:
+                self.report.remarks.append(f"{candidate.file.shown}: {facts.note}.")
+            if len(self.moves) >= _HISTORY_EVERY:
+                self._write_history()
+
+    def close(self) -> None:
+        self._write_history()
+        if self.splits:
+            record_splits(self.project, self.splits)
+
+    def _same_bytes_again(self, candidate: _Candidate, label: str) -> None:
+        sha = candidate.sha
+        there, path = self.known[sha]
+        if not label or label == there:
+            self._skip(candidate, f"The same picture (identical bytes) as “{path.name}”, which is in already.")
+        elif sha in self.decided:
+            self._skip(candidate, f"The same picture is in already; you sorted it into “{there or 'unsorted'}”.")
+        elif not there and sha not in self.doubts:
+            self._write_history()
+            edits.move_pictures(self.project, [sha], self._ensure_class(label))
+            self.known[sha] = (label, self.project.images / label / path.name)
+            self._skip(candidate, f"The same picture was in unsorted already; it is now in “{label}”.")
+        else:
+            self._write_history()
+            classes = sorted({label, *([there] if there else edits.doubts(self.project).get(sha, []))})
+            edits.put_in_doubt(self.project, sha, classes)
+            self.doubts.add(sha)
+            self.known[sha] = ("", self.project.unsorted / path.name)
+            named = " and ".join(f"“{c}”" for c in classes)
+            self._skip(candidate, f"The same picture stands in {named}. It is in unsorted now: please decide.")
+
+    def _existing_spelling(self, label: str) -> str:
+        """The class folder that differs only in case, if there is one: “Cat” joins “cat”."""
+        if not label:
+            return ""
+        return self.folders.setdefault(label.casefold(), label)
+
+    def _ensure_class(self, label: str) -> str:
+        storage.make_folder(self.project.images / label)
+        return label
+
+    def _skip(self, candidate: _Candidate, reason: str) -> None:
+        self.report.skipped.append(Skipped(candidate.file.shown, reason))
+
+    def _write_history(self) -> None:
+        edits.remember_added(self.project, self.moves, self.batch, self.source)
+        self.moves = []
+
+
+def _label_files(
+    plans: Sequence[tuple[Sequence[SourceFile], Layout]], classes: Sequence[str]
+) -> list[LabelFile]:
+    """Label files that name at least half of the project's classes; the others are no pictures."""
+    found = []
+    for files, plan in plans:
+        wanted: set[PurePosixPath] = set(plan.label_files)
+        for file in files:
+            if file.path in wanted and file.size <= limit("max_label_file_kb") << 10:
+                try:
+                    names = read_label_file(file.path.name, file.read(), classes)
+                except BadPicture:
+                    names = None
+                if names:
+                    found.append(names)
+    return found
+
+
+def name_staged(folder: Path) -> str:
+    """A short name for an upload: its first file, and how many more there are."""
+    names = [str(row["path"]) for row in storage.read_json_lines(folder / "names.jsonl")]
+    first = names[0].split("/")[0] if names else "upload"
+    others = len({n.split("/")[0] for n in names}) - 1
+    return f"{first} and {others} more" if others > 0 else first
+
+

@@ -1,0 +1,75 @@
+"""Which pictures train, which validate, which test: decided once for each picture and then kept.
+
+splits.csv holds sha256,split. A picture keeps its split when it is moved, renamed or the set grows.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from imgtag.core import storage
+from imgtag.data.dataset import Picture
+from imgtag.data.projects import Project
+
+SPLITS = ("train", "val", "test")
+SHARES = {"train": 0.7, "val": 0.2, "test": 0.1}
+_RANK = {"train": 0, "val": 1, "test": 2}
+
+
+def read_splits(project: Project) -> dict[str, str]:
+    """The split of every picture that has one, by sha256."""
+    rows = storage.read_csv(project.path / "splits.csv")
+    return {r["sha256"]: r["split"] for r in rows if r.get("sha256") and r.get("split") in SPLITS}
+
+
+def record_splits(project: Project, imported: Mapping[str, str]) -> None:
+    """Keep the splits that an import's folders gave. The same bytes in two splits: train wins."""
+    known = read_splits(project)
+    for sha, split in imported.items():
+        known[sha] = min(known.get(sha, split), split, key=_RANK.__getitem__)
+    _write(project, known)
+    project.change_settings(splits="imported")
+
+
+def assign_splits(project: Project, pictures: Sequence[Picture]) -> dict[str, str]:
+    """The split of every labelled picture given; those without one get theirs now, for good.
+
+    New pictures are dealt out class by class in the order of their sha256, each to the split that is
+    furthest behind its share: 70/20/10, or in a project whose folders came with splits, the shares of
+    these. A class with two pictures has one to train and one to validate.
+    """
+    known = read_splits(project)
+    shares = SHARES
+    if project.settings.get("splits") == "imported" and known:
+        counts = Counter(known[p.id] for p in pictures if p.id in known) or Counter(known.values())
+        shares = {split: counts[split] / counts.total() for split in SPLITS}
+    new: dict[str, list[Picture]] = {}
+    for picture in pictures:
+        if picture.id not in known:
+            new.setdefault(picture.label, []).append(picture)
+    dealt: dict[str, Counter[str]] = {label: Counter() for label in new}
+    for picture in pictures:
+        if picture.label in dealt and picture.id in known:
+            dealt[picture.label][known[picture.id]] += 1
+    for label, fresh in new.items():
+        for picture in sorted(fresh, key=lambda p: p.id):
+            split = _furthest_behind(dealt[label], shares)
+            dealt[label][split] += 1
+            known[picture.id] = split
+    if new:
+        _write(project, known)
+    return {p.id: known[p.id] for p in pictures}
+
+
+def _furthest_behind(dealt: Counter[str], shares: Mapping[str, float]) -> str:
+    after = dealt.total() + 1
+    # Ties go to validation: a class that is never checked says nothing about itself.
+    preference = {"val": 2, "train": 1, "test": 0}
+    if not dealt.total():
+        return "train"
+    return max(SPLITS, key=lambda s: (round(shares[s] * after - dealt[s], 9), preference[s]))
+
+
+def _write(project: Project, splits: Mapping[str, str]) -> None:
+    storage.write_csv(project.path / "splits.csv", ("sha256", "split"), sorted(splits.items()))

@@ -1,0 +1,1 @@
+"""What a finished run got right and wrong."""

@@ -1,0 +1,189 @@
+"""Figures about a run, from its predictions.csv. No model is needed to look at them.
+
+Validation and test pictures were never trained on. Validation pictures chose the round that was kept, so the
+test figures are the stricter ones.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import classification_report, confusion_matrix
+
+from imgtag.core import storage
+from imgtag.core.errors import NotFound
+from imgtag.training.runs import Run
+
+_ECE_BINS = 10
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """One picture of a run: its label, what the model said, and how surprised it was (loss in nats)."""
+
+    path: str
+    sha256: str
+    split: str
+    label: str
+    predicted: str
+    probability: float
+    label_probability: float
+    loss: float
+    top: dict[str, float]
+
+    @property
+    def right(self) -> bool:
+        """Whether the likeliest class is the label."""
+        return self.label == self.predicted
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """Precision, recall and F1 (0 to 1) of one class, its pictures in this split and in training."""
+
+    label: str
+    precision: float
+    recall: float
+    f1: float
+    support: int
+    train_count: int
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """A run on one split. `confusion[i][j]` counts pictures of class i that were called class j."""
+
+    split: str
+    classes: tuple[str, ...]
+    predictions: tuple[Prediction, ...]
+    right: int
+    accuracy: float
+    interval: tuple[float, float]
+    macro_f1: float
+    log_loss: float
+    ece: float
+    per_class: tuple[ClassFigures, ...]
+    confusion: np.ndarray
+
+    @property
+    def n(self) -> int:
+        """Number of pictures."""
+        return len(self.predictions)
+
+    def in_cell(self, label: str, predicted: str) -> list[Prediction]:
+        """Pictures of one cell of the confusion matrix, the surest first."""
+        cell = [p for p in self.predictions if (p.label, p.predicted) == (label, predicted)]
+        return sorted(cell, key=lambda p: -p.probability)
+
+    def top_losses(self, most: int) -> list[Prediction]:
+        """The pictures that surprised the model most, worst first."""
+        return sorted(self.predictions, key=lambda p: -p.loss)[:most]
+
+    def as_dict(self) -> dict[str, Any]:
+        """The shape of `imgtag evaluate --json`."""
+        per_class = [
+            {
+                "class": f.label,
+                "precision": round(f.precision, 5),
+                "recall": round(f.recall, 5),
+                "f1": round(f.f1, 5),
+                "support": f.support,
+                "train_count": f.train_count,
+            }
+            for f in self.per_class
+        ]
+        return {
+            "split": self.split,
+            "n": self.n,
+            "accuracy": round(self.accuracy, 5),
+            "macro_f1": round(self.macro_f1, 5),
+            "log_loss": round(self.log_loss, 5),
+            "ece": round(self.ece, 5),
+            "per_class": per_class,
+            "confusion": self.confusion.tolist(),
+        }
+
+
+def read_predictions(run: Run) -> list[Prediction]:
+    """All predictions of a run; lines that are damaged are passed over."""
+    found = []
+    for row in storage.read_csv(run.path / "predictions.csv"):
+        try:
+            found.append(
+                Prediction(
+                    row["path"], row["sha256"], row["split"], row["label"], row["predicted"],
+                    float(row["probability"]), float(row["label_probability"]), float(row["loss"]),
+                    json.loads(row["top"]),
+                )  # fmt: skip
+            )
+        except (KeyError, TypeError, ValueError):
+            continue
+    return found
+
+
+def evaluate(run: Run, split: str) -> Evaluation:
+    """Figures of a run on “val” or “test”. Raises NotFound when the run has no such pictures."""
+    everything = read_predictions(run)
+    chosen = [p for p in everything if p.split == split]
+    if not chosen:
+        name = {"val": "validation", "test": "test"}.get(split, split)
+        raise NotFound(
+            f"This run has no {name} pictures.",
+            f"No picture was set aside as “{split}” when it was trained.",
+            "Choose the other set, or add more pictures and train again.",
+        )
+    trained = Counter(p.label for p in everything if p.split == "train")
+    classes = run.classes
+    labels, said = [p.label for p in chosen], [p.predicted for p in chosen]
+    report = classification_report(labels, said, labels=classes, output_dict=True, zero_division=0.0)
+    per_class = tuple(
+        ClassFigures(
+            name,
+            float(report[name]["precision"]),
+            float(report[name]["recall"]),
+            float(report[name]["f1-score"]),
+            int(report[name]["support"]),
+            trained[name],
+        )
+        for name in classes
+    )
+    present = [f.f1 for f in per_class if f.support]
+    right = sum(p.right for p in chosen)
+    return Evaluation(
+        split=split,
+        classes=tuple(classes),
+        predictions=tuple(chosen),
+        right=right,
+        accuracy=right / len(chosen),
+        interval=wilson_interval(right, len(chosen)),
+        macro_f1=sum(present) / len(present),
+        log_loss=sum(p.loss for p in chosen) / len(chosen),
+        ece=expected_calibration_error(chosen),
+        per_class=per_class,
+        confusion=confusion_matrix(labels, said, labels=classes),
+    )
+
+
+def wilson_interval(right: int, n: int, z: float = 1.959964) -> tuple[float, float]:
+    """95 % confidence interval of a share, 0 to 1 (Wilson 1927); sensible also for few pictures and 100 %."""
+    if not n:
+        return 0.0, 1.0
+    share = right / n
+    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def expected_calibration_error(predictions: Sequence[Prediction]) -> float:
+    """Mean gap between how sure the model was and how often it was right, 0 is best (Guo 2017, 10 bins)."""
+    bins: dict[int, list[Prediction]] = {}
+    for p in predictions:
+        bins.setdefault(min(int(p.probability * _ECE_BINS), _ECE_BINS - 1), []).append(p)
+    gaps = (abs(sum(p.probability for p in b) - sum(p.right for p in b)) for b in bins.values())
+    return sum(gaps) / len(predictions)

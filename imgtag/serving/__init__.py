@@ -1,0 +1,1 @@
+"""Using a finished model: predictions and the HTTP routes."""

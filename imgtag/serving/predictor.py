@@ -1,0 +1,106 @@
+"""A loaded model that classifies pictures. Loading is slow, asking is fast: keep one and ask it often."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imgtag.core.errors import BadPicture
+from imgtag.training.extractor import Extractor, load_extractor
+from imgtag.training.features import network_input
+from imgtag.training.model import Model, load_model
+from imgtag.training.runs import Run
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A class, what people call it, and its probability (0 to 1)."""
+
+    label: str
+    display: str
+    probability: float
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the model says about one file: tags, likeliest first, or the reason why it cannot be read.
+
+    `unknown` is None: this version does not judge yet whether a picture shows something else entirely.
+    """
+
+    file: str
+    tags: tuple[Tag, ...] = ()
+    error: str | None = None
+    unknown: bool | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The shape of the command line and REST: probability per class folder."""
+        tags = [{"class": t.label, "probability": round(t.probability, 6)} for t in self.tags]
+        return {"file": self.file, "tags": tags, "unknown": self.unknown, "error": self.error}
+
+
+class Predictor:
+    """A model in memory. Safe to call from several threads."""
+
+    def __init__(self, model: Model, extractor: Extractor) -> None:
+        self.model = model
+        self._extractor = extractor
+        self._lock = threading.Lock()
+
+    def classify(self, files: Iterable[tuple[str, bytes | Path]], top: int = 5) -> list[Answer]:
+        """Answers for (name, bytes or path) pairs, in their order; a bad file does not hurt the others."""
+        answers: list[Answer] = []
+        batch: list[tuple[str, bytes | Path]] = []
+        for item in files:
+            batch.append(item)
+            if len(batch) == 32:
+                answers += self._classify_batch(batch, top)
+                batch = []
+        return answers + (self._classify_batch(batch, top) if batch else [])
+
+    def _classify_batch(self, batch: Sequence[tuple[str, bytes | Path]], top: int) -> list[Answer]:
+        how = self.model.row.preprocessing
+
+        def decode(item: tuple[str, bytes | Path]) -> np.ndarray | str:
+            try:
+                return network_input(item[1], how)
+            except BadPicture as error:
+                return str(error)
+
+        with ThreadPoolExecutor() as pool:
+            decoded = list(pool.map(decode, batch))
+        good = [d for d in decoded if isinstance(d, np.ndarray)]
+        rows = iter(self._probabilities(good))
+        return [
+            Answer(name, error=d) if isinstance(d, str) else Answer(name, self._tags(next(rows), top))
+            for (name, _), d in zip(batch, decoded, strict=True)
+        ]
+
+    def _probabilities(self, pictures: list[np.ndarray]) -> list[np.ndarray]:
+        found: list[np.ndarray] = []
+        size = self._extractor.batch
+        for start in range(0, len(pictures), size):
+            with self._lock:
+                features = self._extractor.run(np.stack(pictures[start : start + size]))
+            # float16 as in the feature cache, so that a picture of the project gets the same answer here
+            found += list(self.model.head.probabilities(features.astype(np.float16)))
+        return found
+
+    def _tags(self, chances: np.ndarray, top: int) -> tuple[Tag, ...]:
+        order = np.argsort(-chances, kind="stable")[:top]
+        names = self.model.classes
+        return tuple(
+            Tag(names[i], self.model.display_names.get(names[i], names[i]), float(chances[i])) for i in order
+        )
+
+
+def load_predictor(run: Run) -> Predictor:
+    """Load a run's model onto the fastest engine. Raises BadModel."""
+    model = load_model(run)
+    return Predictor(model, load_extractor(model.row))

@@ -1,0 +1,1 @@
+"""From pictures to a model: backbones, features, heads, runs and the trainer process."""

@@ -1,0 +1,144 @@
+"""Features of pictures, cached on disk by (sha256, backbone, preprocessing version).
+
+The cache is a folder of shards, each written whole: a run that is killed loses at most the pictures since
+the last shard, and the next run computes only what is missing. Never keyed by position.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import uuid
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import save
+
+from imgtag.core import storage
+from imgtag.core.errors import BadPicture
+from imgtag.data.images import open_picture, to_input
+from imgtag.training.backbones import Backbone, Preprocessing
+from imgtag.training.extractor import Extractor
+
+log = logging.getLogger(__name__)
+
+_SHARD = 256
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A picture that could not be read during a run, and why."""
+
+    path: str
+    reason: str
+
+
+def cached_features(folder: Path, row: Backbone, wanted: Sequence[str]) -> dict[str, np.ndarray]:
+    """Features (float16, (dimensions,)) of those wanted sha256 that are in the cache; damaged shards are
+    passed over and computed again."""
+    need = set(wanted)
+    found: dict[str, np.ndarray] = {}
+    for path in sorted(_shards(folder, row).glob("*.safetensors")):
+        try:
+            ids, features = _read_shard(path)
+        except (ValueError, KeyError, OSError) as error:
+            log.warning("shard %s is damaged and left out: %s", path.name, error)
+            continue
+        if features.shape != (len(ids), row.dimensions):
+            continue
+        for id_, feature in zip(ids, features, strict=True):
+            if id_ in need:
+                found[id_] = feature
+    return found
+
+
+def compute_features(
+    folder: Path,
+    row: Backbone,
+    extractor: Extractor,
+    pictures: Sequence[tuple[str, Path]],
+    on_batch: Callable[[dict[str, np.ndarray]], None],
+) -> list[Unreadable]:
+    """Compute and cache features of (sha256, path) pairs; returns the pictures that could not be read.
+
+    on_batch gets each batch's new features by sha256 and may raise to stop: what is done is kept.
+    Decoding runs in threads beside the network; memory does not grow with the number of pictures.
+    """
+    unreadable: list[Unreadable] = []
+    shard: dict[str, np.ndarray] = {}
+    try:
+        with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+            for ids, batch in _batches(pool, row.preprocessing, extractor.batch, pictures, unreadable):
+                computed = extractor.run(batch).astype(np.float16)
+                fresh = dict(zip(ids, computed, strict=True))
+                shard.update(fresh)
+                if len(shard) >= _SHARD:
+                    _write_shard(folder, row, shard)
+                    shard = {}
+                on_batch(fresh)
+    finally:
+        if shard:
+            _write_shard(folder, row, shard)
+    return unreadable
+
+
+def network_input(source: bytes | Path, how: Preprocessing) -> np.ndarray:
+    """One picture as uint8 (size, size, 3): the same path for training and for prediction."""
+    picture, _ = open_picture(source, at_least=how.resize)
+    return to_input(picture, how.resize, how.size)
+
+
+# ----------------------------------------------------------------------------- private
+
+
+def _batches(
+    pool: ThreadPoolExecutor,
+    how: Preprocessing,
+    size: int,
+    pictures: Sequence[tuple[str, Path]],
+    unreadable: list[Unreadable],
+) -> Iterator[tuple[list[str], np.ndarray]]:
+    ahead: deque[tuple[str, Path, Future[np.ndarray]]] = deque()
+    remaining = iter(pictures)
+    ids: list[str] = []
+    rows: list[np.ndarray] = []
+    while True:
+        while len(ahead) < 4 * size and (item := next(remaining, None)):
+            ahead.append((*item, pool.submit(network_input, item[1], how)))
+        if not ahead:
+            break
+        id_, path, decoded = ahead.popleft()
+        try:
+            rows.append(decoded.result())
+            ids.append(id_)
+        except BadPicture as error:
+            unreadable.append(Unreadable(str(path), str(error)))
+        if len(rows) == size:
+            yield ids, np.stack(rows)
+            ids, rows = [], []
+    if rows:
+        yield ids, np.stack(rows)
+
+
+def _write_shard(folder: Path, row: Backbone, features: dict[str, np.ndarray]) -> None:
+    data = save({"features": np.stack(list(features.values()))}, {"ids": json.dumps(list(features))})
+    storage.atomic_write(_shards(folder, row) / f"{uuid.uuid4().hex}.safetensors", data)
+
+
+def _read_shard(path: Path) -> tuple[list[str], np.ndarray]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return list(json.loads((file.metadata() or {})["ids"])), np.asarray(file.get_tensor("features"))
+    except SafetensorError as error:
+        raise ValueError(str(error)) from error
+
+
+def _shards(folder: Path, row: Backbone) -> Path:
+    return folder / "features" / row.cache_key

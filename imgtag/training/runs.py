@@ -1,0 +1,277 @@
+"""The run folder: the only way trainer and pages talk to each other.
+
+runs/<id>/  config.json    recipe, classes, display names; written once
+            manifest.csv   path, sha256, class, split of every picture; written once
+            status.json    state, phase, progress, results; replaced whole
+            metrics.jsonl  one line per measurement
+            lock           held by the living trainer
+            stop           created to ask it to stop
+            model/ predictions.csv log.txt
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from imgtag import __version__
+from imgtag.core import storage
+from imgtag.core.errors import NotEnough, NotFound
+from imgtag.core.settings import limit
+from imgtag.data.dataset import Dataset, Picture, look
+from imgtag.data.edits import place
+from imgtag.data.projects import Project
+from imgtag.data.splits import SPLITS, assign_splits
+from imgtag.training.recipes import Recipe, recipe_from
+
+FINAL_STATES = ("finished", "stopped", "failed")
+ACTIVE_STATES = ("starting", "running", "stopping")
+_GRACE_S = 30.0  # how long a new trainer may take to hold its lock
+
+
+@dataclass(frozen=True)
+class ManifestRow:
+    """A picture as it was when the run began."""
+
+    path: str
+    sha256: str
+    label: str
+    split: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, read afresh at every look (see `find_run`, `list_runs`)."""
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """Name of the folder: date, time and preset."""
+        return self.path.name
+
+    @property
+    def project(self) -> Project:
+        """The project that the run belongs to."""
+        return Project(self.path.parents[1])
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """config.json; empty when damaged."""
+        found = storage.read_json(self.path / "config.json", {})
+        return found if isinstance(found, dict) else {}
+
+    @cached_property
+    def status(self) -> dict[str, Any]:
+        """status.json; empty when damaged."""
+        found = storage.read_json(self.path / "status.json", {})
+        return found if isinstance(found, dict) else {}
+
+    @cached_property
+    def state(self) -> str:
+        """starting, running, stopping, finished, stopped, failed, interrupted or damaged."""
+        if not self.config.get("classes") or not (self.path / "manifest.csv").is_file():
+            return "damaged"
+        state = str(self.status.get("state", ""))
+        if state in FINAL_STATES:
+            return state
+        if storage.is_held(self.path / "lock"):
+            return "stopping" if (self.path / "stop").exists() else "running"
+        young = time.time() - float(self.status.get("updated", 0)) < _GRACE_S
+        if state == "starting" and young:
+            return "starting"
+        # The trainer may have written its last word between our two looks.
+        again = storage.read_json(self.path / "status.json", {})
+        return str(again["state"]) if again.get("state") in FINAL_STATES else "interrupted"
+
+    @property
+    def active(self) -> bool:
+        """Whether a trainer is at work on it."""
+        return self.state in ACTIVE_STATES
+
+    @property
+    def has_model(self) -> bool:
+        """Whether there is a model to classify with."""
+        return (self.path / "model" / "model.json").is_file()
+
+    @property
+    def recipe(self) -> Recipe:
+        """The settings it was started with."""
+        return recipe_from(self.config.get("recipe", {}))
+
+    @property
+    def classes(self) -> list[str]:
+        """Class folders in the order of the model's outputs."""
+        return list(self.config.get("classes", []))
+
+    def display_name(self, label: str) -> str:
+        """The display name a class had when the run began."""
+        return str(self.config.get("display_names", {}).get(label, label))
+
+    @property
+    def created(self) -> float:
+        """Seconds since 1970 at its start."""
+        return float(self.config.get("created", 0.0))
+
+    def manifest(self) -> list[ManifestRow]:
+        """The pictures of the run."""
+        rows = storage.read_csv(self.path / "manifest.csv")
+        return [ManifestRow(r["path"], r["sha256"], r["class"], r["split"]) for r in rows if r.get("split")]
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """All measurements so far, oldest first."""
+        return storage.read_json_lines(self.path / "metrics.jsonl")
+
+    def log_text(self, last: int = 200) -> str:
+        """The last lines of the trainer's log."""
+        try:
+            text = (self.path / "log.txt").read_text("utf-8", "replace")
+        except OSError:
+            return ""
+        return "\n".join(text.splitlines()[-last:])
+
+
+@dataclass(frozen=True)
+class Concern:
+    """Something to know before training: what, why it matters, what to do. `blocking` prevents the start."""
+
+    title: str
+    explanation: str
+    remedy: str
+    blocking: bool = False
+
+
+def concerns(dataset: Dataset) -> list[Concern]:
+    """Warnings about the pictures in plain words, the worst first."""
+    found = []
+    counts = Counter(p.label for p in dataset.labelled)
+    if len(counts) < 2:
+        found.append(
+            Concern(
+                "At least two classes with pictures are needed.",
+                f"There {'is one' if counts else 'is none'} now. A tagger learns by comparing classes.",
+                "Add pictures in class folders, or sort the unsorted ones.",
+                blocking=True,
+            )
+        )
+        return found
+    few = {name: counts[name] for name in dataset.class_names if 0 < counts[name] < limit("few_pictures")}
+    if few:
+        listed = ", ".join(f"{dataset.project.display_name(n)} ({c})" for n, c in list(few.items())[:6])
+        more = f" and {len(few) - 6} more" if len(few) > 6 else ""
+        found.append(
+            Concern(
+                f"{len(few)} class{'es have' if len(few) > 1 else ' has'} under {limit('few_pictures')} pictures.",
+                f"{listed}{more}. What is learnt from so few is shaky, and so is the figure for it.",
+                "Add pictures to them, or move these classes to the trash for now.",
+            )
+        )
+    most, least = max(counts.values()), min(counts.values())
+    if most >= limit("unequal_ratio") * least:
+        largest = dataset.project.display_name(max(counts, key=lambda n: counts[n]))
+        smallest = dataset.project.display_name(min(counts, key=lambda n: counts[n]))
+        found.append(
+            Concern(
+                "The classes are very unequal.",
+                f"“{largest}” has {most} pictures, “{smallest}” {least}. Rare classes are missed more often.",
+                f"Collect more for “{smallest}”. Watch the figures per class on the Review page.",
+            )
+        )
+    if dataset.doubtful:
+        found.append(
+            Concern(
+                f"{len(dataset.doubtful)} pictures lie in two class folders at once.",
+                "They are left out of training, because their label is not clear.",
+                "Remove one of the copies in each case.",
+            )
+        )
+    if dataset.unsorted:
+        found.append(
+            Concern(
+                f"{len(dataset.unsorted)} pictures are not sorted yet.",
+                "Training uses only pictures that lie in a class.",
+                "Sort them on the Label page, or leave them for later.",
+            )
+        )
+    return found
+
+
+def create_run(project: Project, recipe: Recipe) -> Run:
+    """Freeze the pictures as they are now into a new run folder. Raises NotEnough."""
+    dataset = look(project)
+    for concern in concerns(dataset):
+        if concern.blocking:
+            raise NotEnough(concern.title, concern.explanation, concern.remedy)
+    pictures = dataset.labelled
+    splits = assign_splits(project, pictures)
+    taught = {p.label for p in pictures if splits[p.id] == "train"}
+    if len(taught) < 2:
+        raise NotEnough(
+            "Too few classes have training pictures.",
+            "In the folders that came with splits, all pictures of the other classes are for checking only.",
+            "Add training pictures to these classes.",
+        )
+    classes = [name for name in dataset.class_names if name in taught]
+    run = Run(_free_folder(project, recipe))
+    rows = [_manifest_row(project, p, splits[p.id]) for p in pictures if p.label in taught]
+    storage.write_csv(run.path / "manifest.csv", ("path", "sha256", "class", "split"), rows)
+    storage.write_json(run.path / "status.json", {"state": "starting", "updated": time.time()})
+    storage.write_json(
+        run.path / "config.json",
+        {
+            "version": 1,
+            "imgtag": __version__,
+            "created": time.time(),
+            "recipe": recipe.as_dict(),
+            "classes": classes,
+            "display_names": {c: project.display_name(c) for c in classes},
+            "counts": {s: sum(r[3] == s for r in rows) for s in SPLITS},
+        },
+    )
+    return run
+
+
+def list_runs(project: Project) -> list[Run]:
+    """All runs of a project, the newest first. A damaged one is listed as such."""
+    try:
+        folders = [p for p in project.runs.iterdir() if p.is_dir() and not p.name.startswith(".")]
+    except OSError:
+        return []
+    return [Run(p) for p in sorted(folders, key=lambda p: p.name, reverse=True)]
+
+
+def find_run(project: Project, id_: str = "") -> Run:
+    """A run by id, or the newest one that has a model. The id is looked up, never used as a path."""
+    runs = list_runs(project)
+    if id_:
+        for run in runs:
+            if run.id == id_:
+                return run
+        raise NotFound(
+            f"There is no run “{id_}” in this project.",
+            f"There are {len(runs)} runs.",
+            "Choose one from the list.",
+        )
+    for run in runs:
+        if run.has_model:
+            return run
+    raise NotFound(
+        "This project has no trained model yet.", "No run has finished.", "Train it first (page Train)."
+    )
+
+
+def _manifest_row(project: Project, picture: Picture, split: str) -> Sequence[str]:
+    return place(project, picture.path), picture.id, picture.label, split
+
+
+def _free_folder(project: Project, recipe: Recipe) -> Path:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    path, number = project.runs / f"{stamp}-{recipe.preset}", 2
+    while path.exists():
+        path, number = project.runs / f"{stamp}-{recipe.preset}-{number}", number + 1
+    return storage.make_folder(path)

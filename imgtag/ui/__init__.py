@@ -1,0 +1,1 @@
+"""Building blocks of the screens. The screens themselves are in pages/."""
