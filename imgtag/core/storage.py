@@ -22,7 +22,7 @@ from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
-from imgtag.core.errors import BadUpload, Conflict, DiskFull, NoAccess
+from imgtag.core.errors import Conflict, DiskFull, NoAccess
 from imgtag.core.settings import limit
 
 
@@ -120,31 +120,19 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
     atomic_write(path, text.getvalue().encode("utf-8"))
 
 
-def save_stream(chunks: Iterable[bytes], path: Path, most: int) -> int:
-    """Write chunks to a new file as they come (memory stays flat); returns the bytes written.
-
-    Raises BadUpload past `most` bytes; nothing is left behind then.
-    """
+@contextlib.contextmanager
+def whole_file(path: Path) -> Iterator[IO[bytes]]:
+    """A new file to write into piece by piece; it appears under its name only when the block succeeds."""
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = _beside(path)
-        written = 0
         try:
             with open(temporary, "wb") as file:
-                for chunk in chunks:
-                    written += len(chunk)
-                    if written > most:
-                        raise BadUpload(
-                            "The file is too large.",
-                            f"At most {most >> 20} MB are taken at once.",
-                            "Split it into several files.",
-                        )
-                    file.write(chunk)
+                yield file
             os.replace(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-    return written
 
 
 def open_log(path: Path) -> IO[bytes]:

@@ -87,6 +87,13 @@ def thumbnail(picture: Image.Image, longest: int) -> bytes:
     return out.getvalue()
 
 
+def encode_png(pixels: np.ndarray, side: int) -> bytes:
+    """A grey picture, uint8 (height, width), enlarged to a square of `side` pixels, as PNG."""
+    out = io.BytesIO()
+    Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC).save(out, "PNG")
+    return out.getvalue()
+
+
 def to_input(picture: Image.Image, shorter: int, side: int) -> np.ndarray:
     """Network input: shorter side scaled to `shorter`, central square of `side` pixels cut out.
 

@@ -203,6 +203,8 @@ class _Shelf:
         else:
             self._write_history()
             classes = sorted({label, *([there] if there else edits.doubts(self.project).get(sha, []))})
+            for name in classes:  # all of them can be chosen afterwards
+                self._ensure_class(name)
             edits.put_in_doubt(self.project, sha, classes)
             self.doubts.add(sha)
             self.known[sha] = ("", self.project.unsorted / path.name)

@@ -107,15 +107,15 @@ def _take_splits(folders: dict[PurePosixPath, tuple[str, ...]], notes: list[str]
     if depth is None:
         return {}
     splits: dict[PurePosixPath, str] = {}
-    for path, parts in folders.items():
+    # Above the splits stands either one wrapper for all, or (cats/train, dogs/train) the class.
+    class_above = len({parts[:depth] for parts in folders.values() if len(parts) > depth}) > 1
+    for path, parts in list(folders.items()):
         if len(parts) > depth and (word := parts[depth].casefold()) in _SPLIT_WORDS:
             splits[path] = _SPLIT_WORDS[word]
             rest = parts[depth + 1 :]
             if rest and rest[0].casefold() == word:  # training/training/…, as Kaggle packs it
                 rest = rest[1:]
-            # Above the splits stands either one wrapper for all, or (cats/train, dogs/train) the class.
-            above = parts[:depth] if len({p[:depth] for p in folders.values()}) > 1 else ()
-            folders[path] = (*above, *rest)
+            folders[path] = (*(parts[:depth] if class_above else ()), *rest)
     counts = Counter(splits.values())
     named = [f"{counts[s]} to {w}" for s, w in _SPLIT_PURPOSE if counts[s]]
     notes.append(f"Folders for splits were found: {', '.join(named)}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,6 +17,11 @@ from imgtag.training.extractor import Extractor, load_extractor
 from imgtag.training.features import network_input
 from imgtag.training.model import Model, load_model
 from imgtag.training.runs import Run
+
+
+_KEEP = 2
+_kept: OrderedDict[tuple[str, int], Predictor] = OrderedDict()
+_loading = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -104,3 +110,16 @@ def load_predictor(run: Run) -> Predictor:
     """Load a run's model onto the fastest engine. Raises BadModel."""
     model = load_model(run)
     return Predictor(model, load_extractor(model.row))
+
+
+def kept_predictor(run: Run) -> Predictor:
+    """The run's predictor, loaded once for the whole server; the last few models stay in memory."""
+    weights = run.path / "model" / "model.safetensors"
+    key = (str(run.path), weights.stat().st_mtime_ns if weights.exists() else 0)
+    with _loading:
+        if key not in _kept:
+            _kept[key] = load_predictor(run)
+            while len(_kept) > _KEEP:
+                _kept.popitem(last=False)
+        _kept.move_to_end(key)
+        return _kept[key]

@@ -1,0 +1,25 @@
+"""Suggestions for unsorted pictures. In this version: the class that the file name tells."""
+
+from __future__ import annotations
+
+from imgtag.data.dataset import Dataset, look
+from imgtag.data.edits import doubts, move_pictures
+from imgtag.data.layout import guess_by_name
+from imgtag.data.projects import Project
+
+
+def names_tell(dataset: Dataset) -> dict[str, str]:
+    """The class that an unsorted picture's file name tells, by id. Pictures in doubt are left out."""
+    in_doubt = doubts(dataset.project)
+    waiting = {p.name: p.id for p in dataset.unsorted if p.id not in in_doubt}
+    found = guess_by_name(list(waiting), dataset.class_names)
+    return {waiting[name]: label for name, label in found.items()}
+
+
+def accept_names(project: Project) -> int:
+    """Sort the pictures whose names tell their class; returns how many."""
+    told = names_tell(look(project))
+    moved = 0
+    for label in sorted(set(told.values())):
+        moved += move_pictures(project, [id_ for id_, tells in told.items() if tells == label], label).moved
+    return moved

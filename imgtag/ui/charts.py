@@ -1,0 +1,174 @@
+"""All charts. Colours come from the theme; live charts never rebuild their DOM (see st.echarts_chart)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from imgtag.review.metrics import Evaluation
+from imgtag.serving.predictor import Tag
+
+_MOST_POINTS = 1000
+_MOST_CELLS_WITH_NUMBERS = 20
+_TRAIN, _VAL = "pictures it learns from (training)", "pictures it has not seen (validation)"
+
+
+def learning_curves(metrics: Sequence[Mapping[str, Any]], *, key: str) -> None:
+    """Loss and accuracy over time, for training and validation pictures; made to be redrawn often."""
+    step = max(1, len(metrics) // _MOST_POINTS)
+    rows = [*metrics[::step], *([metrics[-1]] if metrics and (len(metrics) - 1) % step else [])]
+    start = float(rows[0]["t"]) if rows else 0.0
+    seconds = [round(float(r["t"]) - start, 3) for r in rows]
+    left, right = st.columns(2)
+    charts = (
+        (left, "accuracy", "How often it is right (accuracy)", 100.0, "%"),
+        (right, "loss", "How wrong it still is (loss)", 1.0, ""),
+    )
+    for column, name, title, factor, unit in charts:
+        table = pd.DataFrame(
+            {
+                "seconds": pd.Series(seconds, dtype=float),
+                _TRAIN: pd.Series([_scaled(r.get(f"train_{name}"), factor) for r in rows], dtype=float),
+                _VAL: pd.Series([_scaled(r.get(f"val_{name}"), factor) for r in rows], dtype=float),
+            }
+        )
+        with column:
+            st.markdown(f"**{title}**")
+            st.echarts_chart(
+                _curve_spec(table, unit, most=100.0 if name == "accuracy" else None),
+                height=260,
+                key=f"{key}-{name}",
+                alt=title,
+            )
+
+
+def _scaled(value: float | None, factor: float) -> float | None:
+    return None if value is None else value * factor
+
+
+def _curve_spec(table: pd.DataFrame, unit: str, most: float | None) -> dict[str, Any]:
+    def line(name: str) -> dict[str, Any]:
+        return {
+            "type": "line",
+            "name": name,
+            "encode": {"x": "seconds", "y": name},
+            "showSymbol": len(table) < 60,
+            "symbolSize": 5,
+            "lineStyle": {"width": 2.5},
+            "connectNulls": True,
+        }
+
+    return {
+        "animation": False,
+        "dataset": {"source": table},
+        "grid": {"left": 52, "right": 16, "top": 12, "bottom": 66},
+        "legend": {"bottom": 0, "itemGap": 14, "type": "scroll"},
+        "tooltip": {"trigger": "axis", "valueFormatter": "%.3f"},
+        "xAxis": {"type": "value", "name": "seconds", "nameLocation": "middle", "nameGap": 24, "min": 0},
+        "yAxis": {"type": "value", "min": 0, "max": most, "axisLabel": {"formatter": "{value}" + unit}},
+        "dataZoom": [{"type": "inside"}],
+        "series": [line(_TRAIN), line(_VAL)],
+    }
+
+
+def class_counts(counts: Mapping[str, int], names: Mapping[str, str], *, key: str) -> None:
+    """How many pictures every class has, as bars, largest first."""
+    ordered = sorted(counts, key=lambda c: (counts[c], c))
+    figure = go.Figure(
+        go.Bar(
+            x=[counts[c] for c in ordered],
+            y=[_plain_label(names.get(c, c)) for c in ordered],
+            text=[f"{counts[c]:,}" for c in ordered],
+            textposition="outside",
+            orientation="h",
+            cliponaxis=False,
+            hovertemplate="%{y}: %{x} pictures<extra></extra>",
+        )
+    )
+    figure.update_layout(height=28 * len(ordered) + 30, margin={"l": 8, "r": 48, "t": 4, "b": 4}, bargap=0.35)
+    figure.update_xaxes(visible=False, fixedrange=True)
+    figure.update_yaxes(type="category", automargin=True, fixedrange=True, ticksuffix="  ", tickmode="linear")
+    with st.container(height=440 if len(ordered) > 15 else "content", border=False):
+        st.plotly_chart(figure, config={"displayModeBar": False}, key=key)
+
+
+def tag_bars(tags: Sequence[Tag], *, key: str) -> None:
+    """The likeliest classes of one picture with their probabilities, always on an axis from 0 to 100 %."""
+    shown = list(reversed(tags))
+    figure = go.Figure(
+        go.Bar(
+            x=[t.probability * 100 for t in shown],
+            y=[_plain_label(t.display) for t in shown],
+            text=[f"{t.probability * 100:.1f} %" for t in shown],
+            textposition=["inside" if t.probability > 0.75 else "outside" for t in shown],
+            insidetextanchor="end",
+            orientation="h",
+            marker={"opacity": [0.45] * (len(shown) - 1) + [1.0]},
+            hovertemplate="%{y}: %{x:.2f} %<extra></extra>",
+        )
+    )
+    figure.update_layout(height=38 * len(shown) + 48, margin={"l": 8, "r": 16, "t": 4, "b": 4}, bargap=0.3)
+    figure.update_xaxes(range=[0, 100], fixedrange=True, ticksuffix=" %", tickvals=[0, 25, 50, 75, 100])
+    figure.update_yaxes(type="category", automargin=True, fixedrange=True, ticksuffix="  ")
+    st.plotly_chart(figure, config={"displayModeBar": False}, key=key)
+
+
+def confusion_chart(evaluation: Evaluation, names: Mapping[str, str], *, key: str) -> tuple[str, str] | None:
+    """The confusion matrix; returns the (label, predicted) cell that was clicked."""
+    classes = evaluation.classes
+    rows = [
+        {
+            "label": label,
+            "predicted": predicted,
+            "true": names.get(label, label),
+            "said": names.get(predicted, predicted),
+            "pictures": int(evaluation.confusion[i, j]),
+            "kind": "right" if i == j else "wrong",
+        }
+        for i, label in enumerate(classes)
+        for j, predicted in enumerate(classes)
+    ]
+    few = len(classes) <= _MOST_CELLS_WITH_NUMBERS
+    side = max(260, min(34 * len(classes), 560)) if few else 620
+    picked = alt.selection_point(name="cell", fields=["label", "predicted"], on="click", clear="dblclick")
+    order = [names.get(c, c) for c in classes]
+    axis = alt.Axis(labels=few, ticks=False, labelLimit=140, domain=False)
+    base = alt.Chart(pd.DataFrame(rows)).encode(
+        x=alt.X("said:N", sort=order, title="what the model said (prediction)", axis=axis.copy(labelAngle=-40)),
+        y=alt.Y("true:N", sort=order, title="what it is (label)", axis=axis),
+    )
+    peak = max(1, int(evaluation.confusion.max()))
+    cells = (
+        base.mark_rect(stroke="#8884", strokeWidth=0.5 if few else 0.15, cursor="pointer")
+        .encode(
+            color=alt.Color("kind:N", scale=alt.Scale(domain=["right", "wrong"], range=["#14938a", "#d9480f"]), legend=None),
+            opacity=alt.Opacity("pictures:Q", scale=alt.Scale(domain=[0, peak], range=[0.03, 0.95], type="sqrt"), legend=None),
+            tooltip=[
+                alt.Tooltip("true:N", title="it is"),
+                alt.Tooltip("said:N", title="the model said"),
+                alt.Tooltip("pictures:Q"),
+            ],
+            strokeWidth=alt.condition(picked, alt.value(0.5), alt.value(0.5), empty=False),
+        )
+        .add_params(picked)
+    )
+    chart: alt.Chart | alt.LayerChart = cells
+    if few:
+        numbers = base.mark_text(fontSize=13, fontWeight=600).encode(
+            text=alt.condition("datum.pictures > 0", "pictures:Q", alt.value("")),
+        )
+        chart = alt.layer(cells, numbers)
+    state = st.altair_chart(chart.properties(height=side), on_select="rerun", key=key, selection_mode="cell")
+    chosen = (state.get("selection") or {}).get("cell") or []
+    return (str(chosen[0]["label"]), str(chosen[0]["predicted"])) if chosen else None
+
+
+def _plain_label(name: str) -> str:
+    """A name for Plotly, which reads a little HTML: signs of HTML are made plain, long names are cut."""
+    short = name if len(name) <= 34 else f"{name[:33]}…"
+    return short.replace("&", "&amp;").replace("<", "&lt;")

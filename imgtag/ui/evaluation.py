@@ -1,0 +1,80 @@
+"""Figures of a run in words, tables and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+import streamlit as st
+
+from imgtag.review.metrics import Evaluation, Prediction
+from imgtag.training.runs import Run
+from imgtag.ui.grid import Tile, show_grid, tile
+from imgtag.ui.text import percent, right_of
+
+_SEEN = {
+    "val": "Validation pictures: the model did not learn from them, but they chose which round of training was kept.",
+    "test": "Test pictures: the model never learnt from them, and they decided nothing.",
+}
+
+
+def headline(found: Evaluation) -> None:
+    """The accuracy as a count, its confidence interval in words, and the other figures."""
+    low, high = found.interval
+    with st.container(border=True):
+        st.markdown(f"### {right_of(found.right, found.n)}")
+        st.markdown(
+            f"It is right **{percent(found.accuracy)}** of the time (accuracy). With so many pictures, the true figure "
+            f"lies between **{percent(low)}** and **{percent(high)}** (95 % confidence interval)."
+        )
+        st.caption(_SEEN[found.split])
+    with st.grid(4):
+        st.metric("Accuracy", percent(found.accuracy), border=True)
+        st.metric("Mean of the classes", percent(found.macro_f1), border=True, help="Macro F1: every class counts the same, also the rare ones.")
+        st.metric("Surprise", f"{found.log_loss:.3f}", border=True, help="Log loss: 0 is best; high when it is sure and wrong.")
+        st.metric("Honesty gap", percent(found.ece), border=True, help="Expected calibration error: how far “90 % sure” is from being right 90 % of the time.")
+
+
+def prediction_grid(run: Run, predictions: Sequence[Prediction], names: Mapping[str, str], *, key: str) -> None:
+    """Pictures with what they are, what the model said and how sure it was."""
+    if not predictions:
+        st.caption("There are no pictures here.")
+        return
+    show_grid([_tile(run, p, names) for p in predictions], key=key, label="Pictures with predictions", size=150)
+
+
+def per_class_table(found: Evaluation, names: Mapping[str, str]) -> None:
+    """Precision, recall, F1 and support of every class, with the number of training pictures."""
+    table = pd.DataFrame(
+        [
+            (names[f.label], f.precision * 100, f.recall * 100, f.f1 * 100, f.support, f.train_count)
+            for f in found.per_class
+        ],
+        columns=["Class", "Precision", "Recall", "F1", "Pictures", "Learnt from"],
+    )
+
+    def share(about: str) -> object:
+        return st.column_config.ProgressColumn(help=about, format="%.0f %%", min_value=0, max_value=100)
+
+    st.dataframe(
+        table,
+        hide_index=True,
+        height=min(38 + 36 * len(table), 560),
+        column_config={
+            "Precision": share("When it says this class, how often is that right?"),
+            "Recall": share("Of the pictures of this class, how many does it find?"),
+            "F1": share("Both in one figure (harmonic mean)."),
+            "Pictures": st.column_config.NumberColumn(help="Support: pictures of this class that were checked."),
+            "Learnt from": st.column_config.NumberColumn(help="Training pictures of this class."),
+        },
+    )
+
+
+def _tile(run: Run, p: Prediction, names: Mapping[str, str]) -> Tile:
+    said = f"{names[p.predicted]} {percent(p.probability)}"
+    if p.right:
+        caption, note = names[p.label], f"sure to {percent(p.probability)}"
+    else:
+        caption, note = f"said {said}", f"is {names[p.label]} ({percent(p.label_probability)})"
+    title = p.path.rpartition("/")[2]
+    return tile(run.project, p.sha256, title, caption, note, "right" if p.right else "wrong")

@@ -1,0 +1,17 @@
+"""Entry script of the screens: runs before every page, in every window."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from imgtag.ui.navigation import ROOT, current_project, make_pages, remember_project
+from imgtag.ui.widgets import sidebar_project
+
+ASSETS = ROOT / "imgtag" / "ui" / "assets"
+
+st.set_page_config(page_title="imgtag", page_icon=ASSETS / "icon.png", layout="wide")
+st.logo(ASSETS / "logo.svg", size="large", icon_image=ASSETS / "mark.svg")
+remember_project()
+page = st.navigation(list(make_pages().values()), position="sidebar")
+sidebar_project(current_project())
+page.run()

@@ -1,0 +1,64 @@
+"""Words and numbers as people read them."""
+
+from __future__ import annotations
+
+import re
+import time
+
+
+def literal(text: str) -> str:
+    r"""A foreign text for a place that renders Markdown: every sign of meaning is made a plain sign.
+
+    >>> literal("![x](http://e) :red[a] $y$")
+    '\\!\\[x\\]\\(http\\:\\/\\/e\\) \\:red\\[a\\] \\$y\\$'
+    """
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", text.replace("\n", " "))
+
+
+def count(number: int, one: str, many: str = "") -> str:
+    """A number with its noun.
+
+    >>> count(1, "picture"), count(1200, "class", "classes")
+    ('1 picture', '1,200 classes')
+    """
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def percent(share: float | None) -> str:
+    """A share (0 to 1) as whole percents near the middle, finer near the ends; a dash when unknown.
+
+    >>> percent(0.5), percent(0.9962), percent(None)
+    ('50 %', '99.6 %', '–')
+    """
+    if share is None:
+        return "–"
+    shown = f"{share * 100:.1f}" if 0.9 < share < 1 or 0 < share < 0.1 else f"{share * 100:.0f}"
+    return f"{shown.removesuffix('.0')} %"
+
+
+def duration(seconds: float | None) -> str:
+    """A time span in words.
+
+    >>> duration(8.3), duration(75), duration(4000)
+    ('8 s', '1 min 15 s', '1 h 7 min')
+    """
+    if seconds is None:
+        return ""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def moment(timestamp: float) -> str:
+    """A point in time as people write it: “22 Nov, 14:05”, with the year when it is another one."""
+    when = time.localtime(timestamp)
+    year = "" if when.tm_year == time.localtime().tm_year else " %Y"
+    return time.strftime(f"{when.tm_mday} %b{year}, %H:%M", when)
+
+
+def right_of(right: int, total: int) -> str:
+    """The accuracy as a count that everybody understands."""
+    return f"{right:,} of {total:,} right"

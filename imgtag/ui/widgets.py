@@ -1,0 +1,77 @@
+"""Pieces that several screens share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from imgtag.data.background import Job
+from imgtag.data.projects import Project
+from imgtag.training.jobs import active_run
+from imgtag.ui.text import duration, literal
+
+
+def page_title(title: str, about: str) -> None:
+    """The head of a screen: its name and one sentence about what it is for."""
+    st.title(title, anchor=False)
+    st.caption(about)
+
+
+def empty_state(title: str, about: str, icon: str) -> None:
+    """What a screen shows while there is nothing to show: what belongs here and how to get it."""
+    with st.container(border=True, horizontal_alignment="center"):
+        st.space("small")
+        st.markdown(f"## {icon}", width="content")
+        st.markdown(f"**{title}**", width="content")
+        st.markdown(about, width="content", text_alignment="center")
+        st.space("small")
+
+
+def sidebar_project(project: Project | None) -> None:
+    """Below the menu: which project is open and whether it is training."""
+    with st.sidebar:
+        if project is None:
+            st.caption("No project is open.")
+            return
+        st.caption("Open project")
+        st.markdown(f"**{literal(project.title)}**")
+        if active_run(project):
+            st.caption(":material/model_training: A training is running.")
+
+
+def confirm(title: str, text: str, button: str, action: Callable[[], None]) -> None:
+    """Ask before something that changes much. `action` runs when the user agrees."""
+
+    @st.dialog(title)
+    def ask() -> None:
+        st.write(text)
+        with st.container(horizontal=True, horizontal_alignment="right"):
+            if st.button("Cancel", key="confirm-cancel"):
+                st.rerun()
+            if st.button(button, type="primary", key="confirm-yes"):
+                action()
+                st.rerun()
+
+    ask()
+
+
+def job_progress(job: Job) -> None:
+    """Progress of a background job: bar, counts, name of the file, measured time left."""
+    share = job.done / job.total if job.total else 0.0
+    eta = f", about {duration(job.eta_s)} left" if job.eta_s else ""
+    counts = f"{job.done:,} of {job.total:,}{eta}" if job.total else "Getting ready"
+    st.progress(min(share, 1.0), text=counts)
+    st.caption(literal(job.message[-80:]) or " ")
+
+
+def flash(text: str) -> None:
+    """A short message that survives the rerun it causes."""
+    st.session_state["_flash"] = text
+
+
+def show_flash() -> None:
+    """Show the message left by `flash`, once."""
+    text = st.session_state.pop("_flash", "")
+    if text:
+        st.toast(text, icon=":material/check_circle:")

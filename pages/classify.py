@@ -1,0 +1,60 @@
+"""Classify: drop pictures or use the camera, and see what the model says."""
+
+import streamlit as st
+
+from imgtag.serving.tables import answers_csv
+from imgtag.training.runs import list_runs
+from imgtag.ui.answers import answer_card, answers_overview, classify_uploads
+from imgtag.ui.navigation import link, require_project
+from imgtag.ui.text import count, moment, percent
+from imgtag.ui.widgets import empty_state, page_title, show_flash
+
+PER_PAGE = 10
+
+project = require_project()
+show_flash()
+page_title("Classify", "New pictures: what does the model see in them, and how sure is it?")
+runs = {run.id: run for run in list_runs(project) if run.has_model}
+if not runs:
+    empty_state("No model yet", "Train first; then new pictures can be classified here.", ":material/image_search:")
+    link("train", "Train")
+    st.stop()
+
+id_ = next(iter(runs))
+if len(runs) > 1:
+    id_ = st.selectbox(
+        "Model",
+        list(runs),
+        format_func=lambda i: f"{moment(runs[i].created)}, accuracy {percent(runs[i].status.get('val_accuracy'))}",
+        key="classify run",
+    )
+way = st.segmented_control("From", ["Files", "Camera"], default="Files", key="way", label_visibility="collapsed", required=True)
+if way == "Camera":
+    photo = st.camera_input("Take a picture", key="camera")
+    files = [photo] if photo else []
+else:
+    files = st.file_uploader("Pictures to classify", accept_multiple_files=True, key="files")
+
+if not files:
+    empty_state(
+        "Nothing to classify yet",
+        "Drop one or many pictures above. They are only looked at, not added to your project.",
+        ":material/image_search:",
+    )
+    st.stop()
+
+answers = classify_uploads(runs[id_], files)
+st.subheader(f"{count(len(answers), 'picture')} classified", anchor=False)
+if len(answers) > 1:
+    answers_overview([a.answer for a in answers])
+st.download_button(
+    "Download the table (CSV)",
+    answers_csv([a.answer for a in answers]).encode("utf-8-sig"),
+    "classified.csv",
+    "text/csv",
+    icon=":material/download:",
+)
+pages = -(-len(answers) // PER_PAGE)
+number = st.pagination(pages, key="answers page") if pages > 1 else 1
+for position, shown in enumerate(answers[(number - 1) * PER_PAGE : number * PER_PAGE]):
+    answer_card(shown, key=f"bars {number} {position}")

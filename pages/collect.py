@@ -1,0 +1,84 @@
+"""Collect: bring pictures in, read the report, keep the classes in order."""
+
+import streamlit as st
+
+from imgtag.data.dataset import look
+from imgtag.data.projects import Project
+from imgtag.data.uploads import import_job, import_upload, last_report
+from imgtag.ui import charts
+from imgtag.ui.classes import add_class_form, class_table
+from imgtag.ui.errors import show_error, shown_errors
+from imgtag.ui.grid import upload_area
+from imgtag.ui.navigation import link, require_project
+from imgtag.ui.report import show_report
+from imgtag.ui.text import count
+from imgtag.ui.trash import trash_area
+from imgtag.ui.widgets import empty_state, job_progress, page_title, show_flash
+
+project = require_project()
+show_flash()
+page_title(
+    "Collect pictures",
+    "Put pictures into folders named after what they show. Train, validation and test folders are understood.",
+)
+
+
+@st.fragment(run_every=0.5)
+def watch_import(project: Project) -> None:
+    """Progress of the running import; ends with a look at the whole page."""
+    job = import_job(project)
+    if job is None or job.finished:
+        st.rerun()
+    with st.container(border=True):
+        st.markdown("**Taking the pictures in**")
+        job_progress(job)
+        if st.button("Stop", icon=":material/stop:", help="What is in already stays."):
+            job.stop()
+
+
+job = import_job(project)
+if job and not job.finished:
+    watch_import(project)
+else:
+    batch = upload_area(project, key=f"upload {project.name}")
+    if batch and st.session_state.get("imported") != batch:
+        st.session_state["imported"] = batch
+        with shown_errors():
+            import_upload(project, batch)
+            st.rerun()
+    if job and job.error:
+        show_error(job.error)
+    report = last_report(project)
+    if report:
+        show_report(project, report)
+
+dataset = look(project)
+if not dataset.pictures and not dataset.class_names:
+    empty_state(
+        "No pictures yet",
+        "Ten pictures of each class are a start, fifty are better. Different backgrounds, sizes and light help most.",
+        ":material/photo_library:",
+    )
+    add_class_form(project)
+    trash_area(project)
+    st.stop()
+
+st.subheader("Classes", anchor=False)
+with st.grid(3):
+    st.metric("Pictures in classes", f"{len(dataset.labelled):,}", border=True)
+    st.metric("Classes", f"{len(dataset.class_names):,}", border=True)
+    st.metric("Unsorted", f"{len(dataset.unsorted):,}", border=True)
+if dataset.unsorted:
+    link("label", f"Sort {count(len(dataset.unsorted), 'picture')}")
+if dataset.copies:
+    st.warning(
+        f"{count(len(dataset.copies), 'file')} in the folders repeat a picture byte for byte. They are counted once.",
+        icon=":material/content_copy:",
+    )
+if dataset.class_names:
+    charts.class_counts(dataset.counts, project.display_names(), key="class counts")
+    class_table(project, dataset)
+add_class_form(project)
+trash_area(project)
+if sum(1 for n in dataset.counts.values() if n) >= 2:
+    link("train", "Go on to training")
