@@ -27,9 +27,7 @@ async def lifespan(app: st.App) -> AsyncIterator[None]:
     yield
 
 
-app = st.App(
-    ROOT / "imgtag" / "ui" / "main.py", routes=ROUTES, lifespan=lifespan, on_script_error=show_unexpected
-)
+app = st.App(ROOT / "imgtag" / "ui" / "main.py", routes=ROUTES, lifespan=lifespan, on_script_error=show_unexpected)
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Start the app.")

@@ -102,9 +102,7 @@ def _train(options: argparse.Namespace) -> Result:
     if run.state == "failed":
         raise ImgtagError(**run.status["error"])
     if run.state == "interrupted":
-        raise ImgtagError(
-            "The training was interrupted.", "The trainer died before it finished.", "Start it again."
-        )
+        raise ImgtagError("The training was interrupted.", "The trainer died before it finished.", "Start it again.")
     accuracy = run.status.get("val_accuracy")
     known = "no validation pictures" if accuracy is None else f"validation accuracy {accuracy:.1%}"
     _say(options, f"{run.state} after {run.status['seconds']} s, {known}. {run.status.get('message', '')}")

@@ -28,7 +28,9 @@ if len(runs) > 1:
         format_func=lambda i: f"{moment(runs[i].created)}, accuracy {percent(runs[i].status.get('val_accuracy'))}",
         key="classify run",
     )
-way = st.segmented_control("From", ["Files", "Camera"], default="Files", key="way", label_visibility="collapsed", required=True)
+way = st.segmented_control(
+    "From", ["Files", "Camera"], default="Files", key="way", label_visibility="collapsed", required=True
+)
 if way == "Camera":
     photo = st.camera_input("Take a picture", key="camera")
     files = [photo] if photo else []

@@ -11,6 +11,7 @@ from imgtag.ui.errors import show_error, shown_errors
 from imgtag.ui.grid import upload_area
 from imgtag.ui.navigation import link, require_project
 from imgtag.ui.report import show_report
+from imgtag.ui.suggestions import offer_names
 from imgtag.ui.text import count
 from imgtag.ui.trash import trash_area
 from imgtag.ui.widgets import empty_state, job_progress, page_title, show_flash
@@ -64,11 +65,12 @@ if not dataset.pictures and not dataset.class_names:
     st.stop()
 
 st.subheader("Classes", anchor=False)
-with st.grid(3):
+with st.grid(3, min_column_width=110):
     st.metric("Pictures in classes", f"{len(dataset.labelled):,}", border=True)
     st.metric("Classes", f"{len(dataset.class_names):,}", border=True)
     st.metric("Unsorted", f"{len(dataset.unsorted):,}", border=True)
 if dataset.unsorted:
+    offer_names(project, dataset)
     link("label", f"Sort {count(len(dataset.unsorted), 'picture')}")
 if dataset.copies:
     st.warning(

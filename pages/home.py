@@ -77,7 +77,9 @@ left, right = st.columns(2, border=True)
 with left:
     st.subheader("Start with your own pictures", anchor=False)
     with st.form("new", border=False, clear_on_submit=True):
-        st.text_input("Name of the project", key="new-name", placeholder="for example: Boats in our harbour", max_chars=60)
+        st.text_input(
+            "Name of the project", key="new-name", placeholder="for example: Boats in our harbour", max_chars=60
+        )
         st.form_submit_button("Create project", type="primary", icon=":material/add:", on_click=create)
 with right:
     st.subheader("Try it with a sample", anchor=False)

@@ -4,12 +4,12 @@ import streamlit as st
 
 from imgtag.data import edits
 from imgtag.data.dataset import UNSORTED, look
-from imgtag.data.suggestions import accept_names, names_tell
 from imgtag.ui.classes import add_class_form, undo_button
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.grid import PAGE_SIZE, clear_selection, select_from_grid, tile
 from imgtag.ui.navigation import link, require_project
-from imgtag.ui.text import count, literal
+from imgtag.ui.suggestions import offer_names
+from imgtag.ui.text import count
 from imgtag.ui.widgets import empty_state, flash, page_title, show_flash
 
 project = require_project()
@@ -17,7 +17,9 @@ show_flash()
 page_title("Label", "Choose pictures, then the class they belong to. Their folder is their label.")
 dataset = look(project)
 if not dataset.pictures:
-    empty_state("Nothing to sort yet", "Add pictures first; those without a class folder wait here.", ":material/label:")
+    empty_state(
+        "Nothing to sort yet", "Add pictures first; those without a class folder wait here.", ":material/label:"
+    )
     link("collect", "Collect pictures")
     st.stop()
 
@@ -34,21 +36,15 @@ first = UNSORTED if dataset.unsorted or not dataset.class_names else dataset.cla
 shown = st.selectbox("Show", places, index=places.index(first), format_func=describe, key=f"place {project.name}")
 pictures = dataset.unsorted if shown == UNSORTED else dataset.by_class[shown]
 
-told = names_tell(dataset) if shown == UNSORTED else {}
-if told:
-    with st.container(border=True, horizontal=True, vertical_alignment="center"):
-        listed = ", ".join(sorted({literal(project.display_name(label)) for label in told.values()}))
-        st.markdown(
-            f":material/lightbulb: The file names of **{count(len(told), 'picture')}** tell their class ({listed}).",
-            width="stretch",
-        )
-        if st.button("Sort them by name", type="primary"):
-            done = accept_names(project)
-            flash(f"{count(done, 'picture')} sorted by name. This can be undone.")
-            st.rerun()
+if shown == UNSORTED:
+    offer_names(project, dataset)
 
 if not pictures:
-    empty_state("All sorted" if shown == UNSORTED else "This class is empty", "Choose another class above to look through it.", ":material/task_alt:")
+    empty_state(
+        "All sorted" if shown == UNSORTED else "This class is empty",
+        "Choose another class above to look through it.",
+        ":material/task_alt:",
+    )
     undo_button(project)
     add_class_form(project)
     link("train", "Go on to training")
@@ -58,7 +54,13 @@ pages = -(-len(pictures) // PAGE_SIZE)
 number = st.pagination(pages, key=f"page {project.name} {shown}") if pages > 1 else 1
 in_doubt = edits.doubts(project)
 tiles = [
-    tile(project, p.id, p.name, note=" or ".join(in_doubt[p.id]) + "?" if p.id in in_doubt else "", caption="Which one?" if p.id in in_doubt else "")
+    tile(
+        project,
+        p.id,
+        p.name,
+        note=" or ".join(in_doubt[p.id]) + "?" if p.id in in_doubt else "",
+        caption="Which one?" if p.id in in_doubt else "",
+    )
     for p in pictures[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
 ]
 grid_key = f"grid {project.name} {shown}"
@@ -68,7 +70,12 @@ chosen = select_from_grid(tiles, key=grid_key, label="Pictures to sort")
 with toolbar, st.container(horizontal=True, vertical_alignment="bottom"):
     targets = [name for name in dataset.class_names if name != shown]
     target = st.selectbox(
-        f"{count(len(chosen), 'picture')} chosen. Move to", targets, format_func=describe, index=None, placeholder="Choose a class", key="target"
+        f"{count(len(chosen), 'picture')} chosen. Move to",
+        targets,
+        format_func=describe,
+        index=None,
+        placeholder="Choose a class",
+        key="target",
     )
     if st.button("Move", type="primary", disabled=not (chosen and target), icon=":material/drive_file_move:"):
         with shown_errors():

@@ -36,7 +36,9 @@ else:
     blocked = any(w.blocking for w in worries)
     with st.container(border=True):
         filled = sum(1 for n in dataset.counts.values() if n)
-        st.markdown(f"**{count(len(dataset.labelled), 'picture')}** in **{count(filled, 'class', 'classes')}** are ready.")
+        st.markdown(
+            f"**{count(len(dataset.labelled), 'picture')}** in **{count(filled, 'class', 'classes')}** are ready."
+        )
         st.caption(
             "Quick training: every picture is looked at once by a network that already knows a million photographs "
             "(frozen pretrained backbone), then the differences between your classes are learnt on top. "

@@ -62,8 +62,7 @@ def tidy_name(name: str, fallback: str = "class") -> str:
     """
     name = unicodedata.normalize("NFC", name)
     kept = "".join(
-        " " if c in _FORBIDDEN or c in _BIDI_CONTROLS or unicodedata.category(c) in ("Cc", "Cs") else c
-        for c in name
+        " " if c in _FORBIDDEN or c in _BIDI_CONTROLS or unicodedata.category(c) in ("Cc", "Cs") else c for c in name
     )
     kept = re.sub(r"\s+", " ", kept).strip().lstrip(".-~ ").rstrip(". ")[:_MAX_CHARACTERS]
     while len(kept.encode()) > _MAX_BYTES:

@@ -329,4 +329,3 @@ def _flush_folder(folder: Path) -> None:
 def _ends_with_newline(file: IO[bytes]) -> bool:
     file.seek(-1, os.SEEK_END)
     return file.read(1) == b"\n"
-

@@ -106,9 +106,7 @@ def look(project: Project) -> Dataset:
         if index.get(key, [])[:2] != [entry.stat().st_size, entry.stat().st_mtime_ns]
     ]
     with ThreadPoolExecutor() as pool:
-        hashes = dict(
-            zip((k for k, _ in unknown), pool.map(lambda e: _hash(e[1]), unknown), strict=True)
-        )
+        hashes = dict(zip((k for k, _ in unknown), pool.map(lambda e: _hash(e[1]), unknown), strict=True))
     pictures: dict[str, Picture] = {}
     copies = []
     for key, label, entry in files:

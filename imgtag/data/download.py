@@ -30,7 +30,9 @@ def listing(name: str, folder: Path) -> list[list[str]]:
             continue
         more: dict[str, Any] = {"split": split} if split else {}
         found = getattr(datasets, name)(folder, download=True, loader=str, **more)
-        rows += [[folder_name, str(found.classes[label]), path] for path, label in (found[i] for i in range(len(found)))]
+        rows += [
+            [folder_name, str(found.classes[label]), path] for path, label in (found[i] for i in range(len(found)))
+        ]
     return rows
 
 

@@ -83,11 +83,7 @@ def trashed_pictures(project: Project) -> list[Path]:
 def restore_pictures(project: Project, paths: Iterable[Path]) -> Change:
     """Move files of the trash back to where they came from."""
     with storage.locked(project.lock):
-        wanted = [
-            (storage.sha256_of(p), p, project.path / p.relative_to(project.trash))
-            for p in paths
-            if p.is_file()
-        ]
+        wanted = [(storage.sha256_of(p), p, project.path / p.relative_to(project.trash)) for p in paths if p.is_file()]
         moves = _carry_out(project, wanted)
         _remember(project, "restore", moves)
     return Change(len(moves))
@@ -234,9 +230,7 @@ def _carry_out(project: Project, wanted: Sequence[tuple[str, Path, Path]]) -> li
     return moves
 
 
-def _remember(
-    project: Project, action: str, moves: Sequence[Move], batch: str = "", **more: Any
-) -> None:
+def _remember(project: Project, action: str, moves: Sequence[Move], batch: str = "", **more: Any) -> None:
     if not moves:
         return
     row = {
@@ -263,9 +257,7 @@ def _move_class(project: Project, source: str, target: str, action: str) -> int:
     if same_name(source, target) and source != target:  # only the case differs: step over a third name
         bridge = storage.move(project.images / source, project.images / f"{source}-renaming")
         storage.move(bridge, folder)
-        moves = [
-            Move(by_path[p], place(project, p), f"images/{target}/{p.name}") for p in pictures if p in by_path
-        ]
+        moves = [Move(by_path[p], place(project, p), f"images/{target}/{p.name}") for p in pictures if p in by_path]
     else:
         storage.make_folder(folder)
         moves = _carry_out(project, [(by_path.get(p, ""), p, folder / p.name) for p in pictures])
@@ -295,5 +287,3 @@ def _require_free(project: Project, name: str, but: str = "") -> None:
             "Two classes cannot have the same name, not even in another case.",
             "Choose another name, or merge the two classes.",
         )
-
-

@@ -165,7 +165,7 @@ def _facts(picture: Image.Image) -> Facts:
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
     if picture.mode.startswith("I"):  # 16 bits: Pillow's own conversion would clip nearly all to white
-        values = np.asarray(picture).astype(np.uint32)
+        values: np.ndarray = np.asarray(picture).astype(np.uint32)
         if values.max(initial=0) > 255:
             values = values >> 8
         picture = Image.fromarray(values.astype(np.uint8))

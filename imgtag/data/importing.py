@@ -229,9 +229,7 @@ class _Shelf:
         self.moves = []
 
 
-def _label_files(
-    plans: Sequence[tuple[Sequence[SourceFile], Layout]], classes: Sequence[str]
-) -> list[LabelFile]:
+def _label_files(plans: Sequence[tuple[Sequence[SourceFile], Layout]], classes: Sequence[str]) -> list[LabelFile]:
     """Label files that name at least half of the project's classes; the others are no pictures."""
     found = []
     for files, plan in plans:
@@ -253,5 +251,3 @@ def name_staged(folder: Path) -> str:
     first = names[0].split("/")[0] if names else "upload"
     others = len({n.split("/")[0] for n in names}) - 1
     return f"{first} and {others} more" if others > 0 else first
-
-

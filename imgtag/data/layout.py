@@ -66,6 +66,9 @@ def understand(paths: Iterable[PurePosixPath]) -> Layout:
     folders = {path: path.parts[:-1] for path in pictures}
     splits = _take_splits(folders, notes)
     placements = _take_classes(folders, splits, notes)
+    flat = sum(1 for p in placements.values() if p.split and not p.label)
+    if flat:
+        notes.append(f"{flat} pictures lie flat in a split folder, without a class: they wait in unsorted.")
     return Layout(placements, label_files, left_out, notes)
 
 

@@ -140,9 +140,7 @@ def create_at(path: Path, title: str = "") -> Project:
     project = Project(path.absolute())
     for folder in (project.images, project.unsorted):
         storage.make_folder(folder)
-    storage.write_json(
-        path / "project.json", {"version": 1, "name": title, "created": time.time(), "classes": {}}
-    )
+    storage.write_json(path / "project.json", {"version": 1, "name": title, "created": time.time(), "classes": {}})
     return project
 
 

@@ -145,5 +145,3 @@ def _download_failed(sample: Sample, stopped: bool) -> ImgtagError:
         "There is no connection to the internet, or the server that offers it does not answer. Nothing was kept.",
         "Try “Handwritten digits”, which needs no connection, or add pictures of your own.",
     )
-
-

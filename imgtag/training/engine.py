@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -40,11 +41,11 @@ class Rows:
 
 @dataclass
 class Best:
-    """The parameters with the lowest loss on the validation pictures so far."""
+    """The parameters with the lowest loss on the validation pictures so far (epoch 0: nothing learnt yet)."""
 
-    parameters: head.Parameters | None = None
+    parameters: head.Parameters
     epoch: int = 0
-    values: dict[str, float] = field(default_factory=dict)
+    loss: float = math.inf
 
 
 def train_quick(run: Run, watch: Watch) -> None:
@@ -72,7 +73,6 @@ def train_quick(run: Run, watch: Watch) -> None:
     scaler = head.Scaler.of(rows["train"].features)
     strength, stopped = _strength(run, rows["train"], classes, watch, stopped)
     best, stopped = _fit(run, scaler, rows, strength, watch, stopped)
-    assert best.parameters is not None
     watch.phase("checking", "Checking what was learnt")
     fitted = scaler.fold_into(best.parameters.weight, best.parameters.bias)
     probabilities = {split: fitted.probabilities(part.features) for split, part in rows.items() if len(part)}
@@ -85,7 +85,7 @@ def train_quick(run: Run, watch: Watch) -> None:
     }
     watch.finish(
         "stopped" if stopped else "finished",
-        message=_closing_words(best, strength, stopped),
+        message=_closing_words(run, best, strength, checked=len(rows["val"]) > 0, stopped=stopped),
         pictures={split: len(part) for split, part in rows.items()},
         unreadable=[[u.path, u.reason] for u in unreadable],
         cached=cached,
@@ -160,9 +160,7 @@ class _FirstLooks:
 # ----------------------------------------------------------------------------- fitting
 
 
-def _strength(
-    run: Run, train: Rows, classes: int, watch: Watch, stopped: bool
-) -> tuple[float, bool]:
+def _strength(run: Run, train: Rows, classes: int, watch: Watch, stopped: bool) -> tuple[float, bool]:
     if run.recipe.strength is not None:
         return run.recipe.strength, stopped
     if stopped:
@@ -188,26 +186,24 @@ def _fit(
 ) -> tuple[Best, bool]:
     """L-BFGS with a point of the curve after every step; keeps the step with the lowest validation loss."""
     train, val = rows["train"], rows["val"]
-    epochs = run.recipe.epochs
-    best = Best()
+    epochs, classes = run.recipe.epochs, len(run.classes)
+    width = train.features.shape[1]
+    best = Best(head.Parameters(np.zeros((classes, width), np.float32), np.zeros(classes, np.float32)))
 
     def on_pass(epoch: int, parameters: head.Parameters) -> None:
         watch.phase("fitting", f"Learning, round {epoch}", epochs, epoch)
         values = _values(scaler.fold_into(parameters.weight, parameters.bias), train, val)
         watch.measured("fitting", epoch=epoch, **values)
-        key = "val_loss" if len(val) else "train_loss"
-        if best.parameters is None or values[key] < best.values[key]:
-            best.parameters, best.epoch, best.values = parameters, epoch, values
+        loss = values["val_loss" if len(val) else "train_loss"]
+        if loss < best.loss:
+            best.parameters, best.epoch, best.loss = parameters, epoch, loss
         if not stopped:
             watch.check_stop()
 
     try:
-        scaled = scaler.apply(train.features)
-        last = head.fit(scaled, train.labels, len(run.classes), strength=strength, passes=epochs, on_pass=on_pass)
+        head.fit(scaler.apply(train.features), train.labels, classes, strength=strength, passes=epochs, on_pass=on_pass)
     except head.Stopped:
         return best, True
-    if best.parameters is None:  # not a single step: the data leave nothing to improve
-        best.parameters = last
     return best, stopped
 
 
@@ -221,9 +217,7 @@ def _values(fitted: head.Head, train: Rows, val: Rows) -> dict[str, float]:
     return values
 
 
-def _rows(
-    run: Run, manifest: Sequence[ManifestRow], seen: dict[str, np.ndarray], split: str, most: int = 0
-) -> Rows:
+def _rows(run: Run, manifest: Sequence[ManifestRow], seen: dict[str, np.ndarray], split: str, most: int = 0) -> Rows:
     position = {name: i for i, name in enumerate(run.classes)}
     chosen = [m for m in manifest if m.split == split and m.sha256 in seen]
     if most:
@@ -236,9 +230,11 @@ def _rows(
     return Rows(features, labels, chosen)
 
 
-def _closing_words(best: Best, strength: float, stopped: bool) -> str:
-    how = f"generalisation strength {strength:g}, chosen by cross-validation on the training pictures"
+def _closing_words(run: Run, best: Best, strength: float, *, checked: bool, stopped: bool) -> str:
     if stopped:
         return f"Stopped by you; the best state so far (round {best.epoch}) was kept."
-    return f"Kept round {best.epoch}, where the loss on validation pictures was lowest; {how}."
-
+    measure = "validation pictures" if checked else "training pictures (there are none to validate)"
+    how = "chosen by cross-validation on the training pictures" if run.recipe.strength is None else "as you set it"
+    return (
+        f"Kept round {best.epoch}, where the loss on {measure} was lowest; generalisation strength {strength:g}, {how}."
+    )

@@ -109,7 +109,7 @@ def _batches(
     rows: list[np.ndarray] = []
     while True:
         while len(ahead) < 4 * size and (item := next(remaining, None)):
-            ahead.append((*item, pool.submit(network_input, item[1], how)))
+            ahead.append((*item, pool.submit(_unchanged_input, *item, how)))
         if not ahead:
             break
         id_, path, decoded = ahead.popleft()
@@ -123,6 +123,18 @@ def _batches(
             ids, rows = [], []
     if rows:
         yield ids, np.stack(rows)
+
+
+def _unchanged_input(id_: str, path: Path, how: Preprocessing) -> np.ndarray:
+    """The picture, if it still is the one with that sha256: other features must never be kept under its name."""
+    pixels = network_input(path, how)
+    if storage.sha256_of(path) != id_:
+        raise BadPicture(
+            "The file was changed after the training began.",
+            "It holds another picture now.",
+            "Train again to use it as it is now.",
+        )
+    return pixels
 
 
 def _write_shard(folder: Path, row: Backbone, features: dict[str, np.ndarray]) -> None:

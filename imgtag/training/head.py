@@ -52,7 +52,7 @@ class Scaler:
 
     def apply(self, features: np.ndarray) -> np.ndarray:
         """Standardised features, float32 (N, D)."""
-        return (features.astype(np.float32) - self.mean) / self.spread
+        return np.asarray((features.astype(np.float32) - self.mean) / self.spread)
 
     def fold_into(self, weight: np.ndarray, bias: np.ndarray) -> Head:
         """The same linear layer, taking raw features."""

@@ -62,11 +62,8 @@ def wait_for(run: Run, poll_s: float = 0.1) -> Run:
 
 def _launch(run: Run) -> None:
     _children[:] = [child for child in _children if child.poll() is None]  # leaves no zombies
-    detached = (
-        {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.DETACHED_PROCESS}
-        if sys.platform == "win32"
-        else {"start_new_session": True}
-    )
+    # On POSIX a session of its own; on Windows flags that the module has only there.
+    flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(subprocess, "DETACHED_PROCESS", 0)
     root = Path(__file__).resolve().parents[2]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
     with storage.open_log(run.path / "log.txt") as output:
@@ -77,6 +74,7 @@ def _launch(run: Run) -> None:
             stderr=subprocess.STDOUT,
             env=environment,
             cwd=root,
-            **detached,  # type: ignore[arg-type]
+            start_new_session=True,
+            creationflags=flags,
         )
     _children.append(child)

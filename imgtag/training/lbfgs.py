@@ -32,7 +32,7 @@ def minimise(
     objective(point) returns its value and its gradient. `after` is called with the point of every step.
     Ends after `passes` steps, or when a step improves the value by less than `tolerance` of itself.
     """
-    point = start.astype(np.float32)
+    point: np.ndarray = start.astype(np.float32)
     value, gradient = objective(point)
     pairs: deque[tuple[np.ndarray, np.ndarray, float]] = deque(maxlen=_MEMORY)
     for _ in range(passes):
@@ -42,7 +42,7 @@ def minimise(
             break
         step = 1.0 if pairs else min(1.0, 1.0 / float(np.linalg.norm(gradient)))
         for _ in range(_MOST_HALVINGS):
-            candidate = point + np.float32(step) * direction
+            candidate: np.ndarray = point + np.float32(step) * direction
             new_value, new_gradient = objective(candidate)
             if new_value <= value + _SUFFICIENT_DECREASE * step * slope:
                 break
@@ -61,9 +61,7 @@ def minimise(
     return point
 
 
-def _inverse_hessian_times(
-    gradient: np.ndarray, pairs: deque[tuple[np.ndarray, np.ndarray, float]]
-) -> np.ndarray:
+def _inverse_hessian_times(gradient: np.ndarray, pairs: deque[tuple[np.ndarray, np.ndarray, float]]) -> np.ndarray:
     result = gradient.copy()
     weights = []
     for moved, turned, curvature in reversed(pairs):

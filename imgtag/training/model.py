@@ -12,7 +12,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -21,7 +21,7 @@ from safetensors.numpy import load_file, save
 from imgtag import __version__
 from imgtag.core import storage
 from imgtag.core.errors import BadModel
-from imgtag.training.backbones import Backbone, backbone
+from imgtag.training.backbones import BACKBONES, Backbone
 from imgtag.training.extractor import weights_file
 from imgtag.training.head import Head
 from imgtag.training.runs import ManifestRow, Run
@@ -73,29 +73,28 @@ def load_model(run: Run) -> Model:
     """Read a run's model and check that it is whole. Raises BadModel."""
     folder = run.path / "model"
     facts = storage.read_json(folder / "model.json")
-    if not isinstance(facts, dict) or not facts.get("classes"):
+    if not _well_formed(facts):
         raise _bad("model.json is missing or damaged")
     path = folder / "model.safetensors"
-    if not path.is_file() or storage.sha256_of(path) != facts.get("sha256", {}).get(path.name):
+    if not path.is_file() or storage.sha256_of(path) != facts["sha256"].get(path.name):
         raise _bad("the weights are missing or are not those that were saved")
     try:
         with safe_open(path, framework="numpy") as file:
             head = Head(file.get_tensor("head.weight"), file.get_tensor("head.bias"))
     except SafetensorError as error:
         raise _bad("the weights cannot be read") from error
-    row = backbone(str(facts.get("backbone")))
-    if head.weight.shape != (len(facts["classes"]), row.dimensions):
+    if facts["backbone"] not in BACKBONES:
+        raise _bad(f"this version does not know its backbone “{facts['backbone']}”")
+    row = BACKBONES[facts["backbone"]]
+    classes = len(facts["classes"])
+    if head.weight.shape != (classes, row.dimensions) or head.bias.shape != (classes,):
         raise _bad("the weights do not fit the list of classes")
-    if facts.get("preprocessing", {}).get("version") != row.preprocessing.version:
+    if facts["preprocessing"].get("version") != row.preprocessing.version:
         raise _bad("it was made by a version that prepares pictures differently")
-    return Model(
-        tuple(facts["classes"]), facts.get("display_names", {}), row, head, float(facts.get("temperature", 1.0))
-    )
+    return Model(tuple(facts["classes"]), facts["display_names"], row, head, float(facts["temperature"]))
 
 
-def save_predictions(
-    run: Run, parts: Mapping[str, tuple[Sequence[ManifestRow], np.ndarray]]
-) -> None:
+def save_predictions(run: Run, parts: Mapping[str, tuple[Sequence[ManifestRow], np.ndarray]]) -> None:
     """Write predictions.csv: for each split, its pictures and their probabilities (N, K)."""
     classes = run.classes
     position = {name: i for i, name in enumerate(classes)}
@@ -107,16 +106,30 @@ def save_predictions(
             best = {classes[i]: round(float(chances[i]), 5) for i in top}
             lines.append(
                 (
-                    m.path, m.sha256, split, m.label, classes[top[0]], f"{chances[top[0]]:.6f}",
-                    f"{own:.6f}", f"{-np.log(max(own, 1e-12)):.5f}", json.dumps(best, ensure_ascii=False),
-                )  # fmt: skip
+                    m.path,
+                    m.sha256,
+                    split,
+                    m.label,
+                    classes[top[0]],
+                    f"{chances[top[0]]:.6f}",
+                    f"{own:.6f}",
+                    f"{-np.log(max(own, 1e-12)):.5f}",
+                    json.dumps(best, ensure_ascii=False),
+                )
             )
     storage.write_csv(run.path / "predictions.csv", PREDICTION_COLUMNS, lines)
 
 
-def _bad(reason: str) -> BadModel:
-    return BadModel(
-        "This model cannot be used.", f"The reason: {reason}.", "Train again; your pictures are unchanged."
+def _well_formed(facts: Any) -> bool:
+    """Whether model.json has the entries that are read here, each of the right kind."""
+    kinds = {"classes": list, "display_names": dict, "backbone": str, "preprocessing": dict, "sha256": dict}
+    return (
+        isinstance(facts, dict)
+        and all(isinstance(facts.get(key), kind) for key, kind in kinds.items())
+        and isinstance(facts.get("temperature"), (int, float))
+        and len(set(map(str, facts["classes"]))) == len(facts["classes"]) > 0
     )
 
 
+def _bad(reason: str) -> BadModel:
+    return BadModel("This model cannot be used.", f"The reason: {reason}.", "Train again; your pictures are unchanged.")

@@ -38,9 +38,7 @@ def make_recipe(preset: str = "quick", changes: Sequence[str] = ()) -> Recipe:
             "Use “quick”.",
         )
     if preset not in PRESETS:
-        raise BadRecipe(
-            f"There is no preset “{preset}”.", f"There is: {', '.join(PRESETS)}.", "Choose one of these."
-        )
+        raise BadRecipe(f"There is no preset “{preset}”.", f"There is: {', '.join(PRESETS)}.", "Choose one of these.")
     recipe = PRESETS[preset]
     for change in changes:
         recipe = _changed(recipe, change)
@@ -64,9 +62,7 @@ def _changed(recipe: Recipe, change: str) -> Recipe:
     key, _, text = change.partition("=")
     kinds: dict[str, Any] = {"backbone": str, "strength": float, "epochs": int, "seed": int}
     if key not in kinds:
-        raise BadRecipe(
-            f"There is no setting “{key}”.", f"There is: {', '.join(kinds)}.", "Write --set key=value."
-        )
+        raise BadRecipe(f"There is no setting “{key}”.", f"There is: {', '.join(kinds)}.", "Write --set key=value.")
     try:
         value: Any = None if (key, text) == ("strength", "auto") else kinds[key](text)
     except ValueError as error:

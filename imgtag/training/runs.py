@@ -82,12 +82,12 @@ class Run:
             return state
         if storage.is_held(self.path / "lock"):
             return "stopping" if (self.path / "stop").exists() else "running"
-        young = time.time() - float(self.status.get("updated", 0)) < _GRACE_S
-        if state == "starting" and young:
+        updated = self.status.get("updated")
+        if state == "starting" and isinstance(updated, (int, float)) and time.time() - updated < _GRACE_S:
             return "starting"
         # The trainer may have written its last word between our two looks.
-        again = storage.read_json(self.path / "status.json", {})
-        return str(again["state"]) if again.get("state") in FINAL_STATES else "interrupted"
+        again = str(Run(self.path).status.get("state", ""))
+        return again if again in FINAL_STATES else "interrupted"
 
     @property
     def active(self) -> bool:
@@ -260,9 +260,7 @@ def find_run(project: Project, id_: str = "") -> Run:
     for run in runs:
         if run.has_model:
             return run
-    raise NotFound(
-        "This project has no trained model yet.", "No run has finished.", "Train it first (page Train)."
-    )
+    raise NotFound("This project has no trained model yet.", "No run has finished.", "Train it first (page Train).")
 
 
 def _manifest_row(project: Project, picture: Picture, split: str) -> Sequence[str]:

@@ -11,7 +11,6 @@ import pandas as pd
 import streamlit as st
 
 from imgtag.core.errors import BadPicture
-from imgtag.core.settings import limit
 from imgtag.data.images import open_picture, thumbnail
 from imgtag.serving.predictor import Answer, kept_predictor
 from imgtag.serving.tables import answers_table
@@ -19,14 +18,20 @@ from imgtag.training.runs import Run
 from imgtag.ui import charts
 from imgtag.ui.text import literal, percent
 
+_PICTURE_PX = 420
+
 
 class Uploaded(Protocol):
     """What Streamlit hands over for an uploaded file."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name on the user's computer."""
+        ...
 
-    def getvalue(self) -> bytes: ...
+    def getvalue(self) -> bytes:
+        """Its bytes."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,7 @@ def answer_card(shown: ShownAnswer, *, key: str) -> None:
         left, right = st.columns([2, 3], vertical_alignment="center")
         with left:
             if shown.picture:
-                st.image(shown.picture, width="stretch")
+                st.image(shown.picture)
             st.caption(literal(answer.file))
         with right:
             if answer.error:
@@ -85,12 +90,14 @@ def answers_overview(answers: Sequence[Answer]) -> None:
     )
     if not any(table["Trouble"]):
         table = table.drop(columns="Trouble")
-    sure = st.column_config.ProgressColumn(format="%.0f %%", min_value=0, max_value=100, help="Probability of the likeliest class.")
+    sure = st.column_config.ProgressColumn(
+        format="%.0f %%", min_value=0, max_value=100, help="Probability of the likeliest class."
+    )
     st.dataframe(table, hide_index=True, height=min(38 + 36 * len(table), 330), column_config={"Sure": sure})
 
 
 def _for_screen(data: bytes) -> bytes | None:
-    longest = limit("large_view_px") // 2
+    longest = _PICTURE_PX
     try:
         picture, _ = open_picture(data, at_least=longest)
     except BadPicture:

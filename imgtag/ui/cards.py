@@ -28,8 +28,9 @@ def project_card(project: Project) -> None:
     dataset = look(project)
     model = next((run for run in list_runs(project) if run.has_model), None)
     with st.container(border=True, height="stretch", key=f"card {project.name}"):
-        with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-            st.markdown(f"#### {literal(project.title)}", width="stretch")
+        title, menu = st.columns([4, 1], vertical_alignment="center", wrap=False)
+        title.markdown(f"#### {literal(project.title)}")
+        with menu, st.container(horizontal_alignment="right"):
             _menu(project)
         pictures = _some_pictures(dataset)
         if pictures:
@@ -43,7 +44,9 @@ def project_card(project: Project) -> None:
         st.caption(" · ".join(facts))
         if model:
             accuracy = model.status.get("val_accuracy")
-            st.markdown(f"Last accuracy: **{percent(accuracy)}** on unseen pictures" if accuracy is not None else "Trained")
+            st.markdown(
+                f"Last accuracy: **{percent(accuracy)}** on unseen pictures" if accuracy is not None else "Trained"
+            )
         st.space("stretch")
         target, words, icon = next_step(project, dataset, model)
         with st.container(horizontal=True):
@@ -79,7 +82,9 @@ def trashed_card(project: Project) -> None:
 
 
 def _menu(project: Project) -> None:
-    with st.popover("", icon=":material/more_vert:", key=f"menu {project.name}", help="Rename, duplicate, trash"):
+    with st.popover(
+        "", icon=":material/more_vert:", key=f"menu {project.name}", help="Rename, duplicate, trash", type="tertiary"
+    ):
         name = st.text_input("Name", project.title, key=f"name {project.name}", max_chars=60)
         if st.button("Rename", key=f"rename {project.name}", icon=":material/edit:", width="stretch"):
             with shown_errors():
@@ -100,7 +105,7 @@ def _menu(project: Project) -> None:
 
 def _some_pictures(dataset: Dataset) -> list[Picture]:
     """A few pictures from different classes."""
-    groups = [pictures for pictures in dataset.by_class.values() if pictures] or [dataset.unsorted]
+    groups = [pictures for pictures in (*dataset.by_class.values(), dataset.unsorted) if pictures]
     chosen = [group[0] for group in groups[:_SHOWN]]
     for group in groups:
         chosen += group[1 : 1 + _SHOWN - len(chosen)]

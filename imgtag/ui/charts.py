@@ -13,9 +13,10 @@ import streamlit as st
 from imgtag.review.metrics import Evaluation
 from imgtag.serving.predictor import Tag
 
+ACCENT, WRONG = "#14938a", "#d9480f"  # readable on the light and on the dark theme
 _MOST_POINTS = 1000
 _MOST_CELLS_WITH_NUMBERS = 20
-_TRAIN, _VAL = "pictures it learns from (training)", "pictures it has not seen (validation)"
+_TRAIN, _VAL = "learnt from (training)", "unseen (validation)"
 
 
 def learning_curves(metrics: Sequence[Mapping[str, Any]], *, key: str) -> None:
@@ -66,10 +67,10 @@ def _curve_spec(table: pd.DataFrame, unit: str, most: float | None) -> dict[str,
     return {
         "animation": False,
         "dataset": {"source": table},
-        "grid": {"left": 52, "right": 16, "top": 12, "bottom": 66},
+        "grid": {"left": 8, "right": 16, "top": 12, "bottom": 58, "containLabel": True},
         "legend": {"bottom": 0, "itemGap": 14, "type": "scroll"},
         "tooltip": {"trigger": "axis", "valueFormatter": "%.3f"},
-        "xAxis": {"type": "value", "name": "seconds", "nameLocation": "middle", "nameGap": 24, "min": 0},
+        "xAxis": {"type": "value", "name": "seconds", "nameLocation": "middle", "nameGap": 22, "min": 0},
         "yAxis": {"type": "value", "min": 0, "max": most, "axisLabel": {"formatter": "{value}" + unit}},
         "dataZoom": [{"type": "inside"}],
         "series": [line(_TRAIN), line(_VAL)],
@@ -87,6 +88,7 @@ def class_counts(counts: Mapping[str, int], names: Mapping[str, str], *, key: st
             textposition="outside",
             orientation="h",
             cliponaxis=False,
+            marker={"color": ACCENT},
             hovertemplate="%{y}: %{x} pictures<extra></extra>",
         )
     )
@@ -108,12 +110,13 @@ def tag_bars(tags: Sequence[Tag], *, key: str) -> None:
             textposition=["inside" if t.probability > 0.75 else "outside" for t in shown],
             insidetextanchor="end",
             orientation="h",
-            marker={"opacity": [0.45] * (len(shown) - 1) + [1.0]},
+            marker={"color": ACCENT, "opacity": [0.45] * (len(shown) - 1) + [1.0]},
             hovertemplate="%{y}: %{x:.2f} %<extra></extra>",
         )
     )
-    figure.update_layout(height=38 * len(shown) + 48, margin={"l": 8, "r": 16, "t": 4, "b": 4}, bargap=0.3)
-    figure.update_xaxes(range=[0, 100], fixedrange=True, ticksuffix=" %", tickvals=[0, 25, 50, 75, 100])
+    figure.update_layout(height=38 * len(shown) + 48, margin={"l": 8, "r": 28, "t": 4, "b": 4}, bargap=0.3)
+    ticks = [0, 25, 50, 75, 100]
+    figure.update_xaxes(range=[0, 100], fixedrange=True, tickvals=ticks, ticktext=[f"{t} %" for t in ticks])
     figure.update_yaxes(type="category", automargin=True, fixedrange=True, ticksuffix="  ")
     st.plotly_chart(figure, config={"displayModeBar": False}, key=key)
 
@@ -134,20 +137,22 @@ def confusion_chart(evaluation: Evaluation, names: Mapping[str, str], *, key: st
         for j, predicted in enumerate(classes)
     ]
     few = len(classes) <= _MOST_CELLS_WITH_NUMBERS
-    side = max(260, min(34 * len(classes), 560)) if few else 620
+    side = 38 * len(classes) + 130 if few else 640
     picked = alt.selection_point(name="cell", fields=["label", "predicted"], on="click", clear="dblclick")
     order = [names.get(c, c) for c in classes]
-    axis = alt.Axis(labels=few, ticks=False, labelLimit=140, domain=False)
+    plain: dict[str, Any] = {"labels": few, "ticks": False, "labelLimit": 140, "domain": False, "labelOverlap": False}
     base = alt.Chart(pd.DataFrame(rows)).encode(
-        x=alt.X("said:N", sort=order, title="what the model said (prediction)", axis=axis.copy(labelAngle=-40)),
-        y=alt.Y("true:N", sort=order, title="what it is (label)", axis=axis),
+        x=alt.X("said:N", sort=order, title="what the model said (prediction)", axis=alt.Axis(labelAngle=-40, **plain)),
+        y=alt.Y("true:N", sort=order, title="what it is (label)", axis=alt.Axis(**plain)),
     )
     peak = max(1, int(evaluation.confusion.max()))
     cells = (
         base.mark_rect(stroke="#8884", strokeWidth=0.5 if few else 0.15, cursor="pointer")
         .encode(
-            color=alt.Color("kind:N", scale=alt.Scale(domain=["right", "wrong"], range=["#14938a", "#d9480f"]), legend=None),
-            opacity=alt.Opacity("pictures:Q", scale=alt.Scale(domain=[0, peak], range=[0.03, 0.95], type="sqrt"), legend=None),
+            color=alt.Color("kind:N", scale=alt.Scale(domain=["right", "wrong"], range=[ACCENT, WRONG]), legend=None),
+            opacity=alt.Opacity(
+                "pictures:Q", scale=alt.Scale(domain=[0, peak], range=[0.03, 0.95], type="sqrt"), legend=None
+            ),
             tooltip=[
                 alt.Tooltip("true:N", title="it is"),
                 alt.Tooltip("said:N", title="the model said"),
@@ -157,9 +162,10 @@ def confusion_chart(evaluation: Evaluation, names: Mapping[str, str], *, key: st
         )
         .add_params(picked)
     )
-    chart: alt.Chart | alt.LayerChart = cells
+    chart: Any = cells
     if few:
-        numbers = base.mark_text(fontSize=13, fontWeight=600).encode(
+        ink = "#e6e9e8" if st.context.theme.type == "dark" else "#22302f"
+        numbers = base.mark_text(fontSize=13, fontWeight=600, color=ink).encode(
             text=alt.condition("datum.pictures > 0", "pictures:Q", alt.value("")),
         )
         chart = alt.layer(cells, numbers)

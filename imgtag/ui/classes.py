@@ -14,7 +14,10 @@ from imgtag.ui.widgets import confirm, flash
 
 def add_class_form(project: Project) -> None:
     """A line to make an empty class."""
-    with st.form("add class", border=False, clear_on_submit=True), st.container(horizontal=True, vertical_alignment="bottom"):
+    with (
+        st.form("add class", border=False, clear_on_submit=True),
+        st.container(horizontal=True, vertical_alignment="bottom"),
+    ):
         name = st.text_input("New class", placeholder="for example: sailboat", max_chars=60)
         if st.form_submit_button("Add class", icon=":material/add:"):
             with shown_errors():
@@ -26,12 +29,18 @@ def class_table(project: Project, dataset: Dataset) -> None:
     """One class at a time: choose it, then change it."""
     with st.expander("Rename, merge or remove a class", icon=":material/edit:"):
         names = list(dataset.class_names)
-        chosen = st.selectbox("Class", names, format_func=lambda n: _described(project, dataset, n), key="class to edit")
+        chosen = st.selectbox(
+            "Class", names, format_func=lambda n: _described(project, dataset, n), key="class to edit"
+        )
         if not chosen:
             return
         with st.container(horizontal=True, vertical_alignment="bottom"):
             shown = st.text_input(
-                "Name to show", project.display_names().get(chosen, ""), placeholder=chosen, key=f"display {chosen}", max_chars=80
+                "Name to show",
+                project.display_names().get(chosen, ""),
+                placeholder=chosen,
+                key=f"display {chosen}",
+                max_chars=80,
             )
             if st.button("Save name"):
                 project.set_display_names({chosen: shown})

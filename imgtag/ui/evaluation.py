@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -28,11 +30,26 @@ def headline(found: Evaluation) -> None:
             f"lies between **{percent(low)}** and **{percent(high)}** (95 % confidence interval)."
         )
         st.caption(_SEEN[found.split])
-    with st.grid(4):
+    with st.grid(4, min_column_width=140):
         st.metric("Accuracy", percent(found.accuracy), border=True)
-        st.metric("Mean of the classes", percent(found.macro_f1), border=True, help="Macro F1: every class counts the same, also the rare ones.")
-        st.metric("Surprise", f"{found.log_loss:.3f}", border=True, help="Log loss: 0 is best; high when it is sure and wrong.")
-        st.metric("Honesty gap", percent(found.ece), border=True, help="Expected calibration error: how far “90 % sure” is from being right 90 % of the time.")
+        st.metric(
+            "Mean of the classes (macro F1)",
+            percent(found.macro_f1),
+            border=True,
+            help="Every class counts the same, also the rare ones.",
+        )
+        st.metric(
+            "Surprise (log loss)",
+            f"{found.log_loss:.3f}",
+            border=True,
+            help="0 is best; high when it is sure and wrong.",
+        )
+        st.metric(
+            "Honesty gap (ECE)",
+            percent(found.ece),
+            border=True,
+            help="Expected calibration error: how far “90 % sure” is from being right 90 % of the time.",
+        )
 
 
 def prediction_grid(run: Run, predictions: Sequence[Prediction], names: Mapping[str, str], *, key: str) -> None:
@@ -53,7 +70,7 @@ def per_class_table(found: Evaluation, names: Mapping[str, str]) -> None:
         columns=["Class", "Precision", "Recall", "F1", "Pictures", "Learnt from"],
     )
 
-    def share(about: str) -> object:
+    def share(about: str) -> Any:
         return st.column_config.ProgressColumn(help=about, format="%.0f %%", min_value=0, max_value=100)
 
     st.dataframe(

@@ -25,9 +25,7 @@ _PROJECT = "project"
 def make_pages() -> dict[str, StreamlitPage]:
     """The screens by name, built for this run of the script; kept for `go` and `link`."""
     pages = {
-        name: st.Page(
-            ROOT / "pages" / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "home"
-        )
+        name: st.Page(ROOT / "pages" / f"{name}.py", title=title, icon=icon, url_path=name, default=name == "home")
         for name, title, icon in _SCREENS
     }
     st.session_state["_pages"] = pages

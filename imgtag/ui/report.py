@@ -41,7 +41,9 @@ def _skipped(report: Report) -> None:
     st.markdown(f":material/block: **{count(len(report.skipped), 'file')} not taken**, each with its reason:")
     table = pd.DataFrame([(s.file, s.reason) for s in report.skipped], columns=["File", "Reason"])
     height = min(_TABLE_HEIGHT, 38 + 36 * len(table))
-    st.dataframe(table, hide_index=True, height=height, column_config={"Reason": st.column_config.TextColumn(width="large")})
+    st.dataframe(
+        table, hide_index=True, height=height, column_config={"Reason": st.column_config.TextColumn(width="large")}
+    )
     st.download_button(
         "Download this list (CSV)",
         report_csv(report).encode("utf-8-sig"),
@@ -60,7 +62,12 @@ def _offer_names(project: Project, report: Report) -> None:
             if len(labels.choices) > 1:
                 options = list(labels.choices)
                 column = st.segmented_control(
-                    "Which column?", options, default=labels.best, format_func=literal, key=f"names {number}", required=True
+                    "Which column?",
+                    options,
+                    default=labels.best,
+                    format_func=literal,
+                    key=f"names {number}",
+                    required=True,
                 )
             names = labels.choices[column]
             preview = pd.DataFrame(names.items(), columns=["Folder", "Name to show"])

@@ -88,7 +88,9 @@ def runs_table(runs: list[Run]) -> None:
         selection_mode="single-row",
         key="runs",
         column_config={
-            "Accuracy": st.column_config.NumberColumn(format="%.1f %%", help="On validation pictures, which it did not learn from."),
+            "Accuracy": st.column_config.NumberColumn(
+                format="%.1f %%", help="On validation pictures, which it did not learn from."
+            ),
         },
     )
     picked = chosen.selection.rows
@@ -108,7 +110,9 @@ def _progress(run: Run) -> None:
     st.markdown(f"**{literal(message)}**")
     looking = status.get("phase") == "looking"
     left = f"about {duration(eta)} left" if looking and eta else " "
-    st.progress(min(done / total, 1.0) if total else 0.0, text=f"{duration(status.get('seconds') or 0)} so far · {left}")
+    st.progress(
+        min(done / total, 1.0) if total else 0.0, text=f"{duration(status.get('seconds') or 0)} so far · {left}"
+    )
     if run.state == "stopping":
         st.caption("Stopping: the best so far is being kept.")
     elif st.button("Stop", icon=":material/stop:", key=f"stop {run.id}", help="Keeps the best so far."):
@@ -122,14 +126,16 @@ def _figures(run: Run) -> None:
     pictures = status.get("pictures", {})
     headline = "The training is finished." if run.state == "finished" else "Stopped; the best so far was kept."
     st.success(f"**{headline}**", icon=":material/check_circle:")
-    with st.grid(4):
+    with st.grid(4, min_column_width=140):
         st.metric(
             "Right on unseen pictures",
             percent(val),
             border=True,
             help="Validation accuracy: on pictures kept back from learning; they only chose which round is kept.",
         )
-        st.metric("Right on test pictures", percent(test), border=True, help="Test accuracy: these pictures decided nothing.")
+        st.metric(
+            "Right on test pictures", percent(test), border=True, help="Test accuracy: these pictures decided nothing."
+        )
         st.metric("Learnt from", count(int(pictures.get("train", 0)), "picture"), border=True)
         st.metric("Took", duration(status.get("seconds")), border=True)
     with st.container(horizontal=True):
@@ -147,7 +153,9 @@ def _explanations(run: Run) -> None:
             if text:
                 st.markdown(literal(str(text)))
         if status.get("cached"):
-            st.markdown(f"{count(int(status['cached']), 'picture')} had been looked at before and were not looked at again.")
+            st.markdown(
+                f"{count(int(status['cached']), 'picture')} had been looked at before and were not looked at again."
+            )
         log = run.log_text()
         if log:
             st.code(log, language=None, height=200)

@@ -1,0 +1,46 @@
+"""What every test stands on: a home folder of its own, two toy projects, and the way to the real photographs."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from imgtag.data.projects import Project, create_project
+from tests.drawing import picture, write_tree
+
+PER_CLASS = 12
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A home folder (IMGTAG_HOME) for this test alone; it does not exist yet, as with a new user."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("IMGTAG_HOME", str(folder))
+    return folder
+
+
+@pytest.fixture
+def project(home: Path) -> Project:
+    """An empty project called “toys”."""
+    return create_project("toys")
+
+
+@pytest.fixture
+def shapes(project: Project) -> Project:
+    """A project with two classes of 12 pictures: red circles, blue squares."""
+    for name, colour, shape in (("circle", "red", "circle"), ("square", "blue", "square")):
+        drawn = {f"{name}-{n}.png": picture(colour, n, shape=shape) for n in range(PER_CLASS)}
+        write_tree(project.images / name, drawn)
+    return project
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of the real photographs (shared/data beside the repository, or IMGTAG_TEST_DATA)."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("IMGTAG_TEST_DATA") or beside)
+    if not folder.is_dir():
+        pytest.skip(f"the real photographs are not at {folder}: set IMGTAG_TEST_DATA to their folder")
+    return folder

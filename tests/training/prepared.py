@@ -1,0 +1,111 @@
+"""Costly things made once for all tests: the converted backbone, and a small project that was trained for real.
+
+Each test gets its own copy (or link) of them under its own IMGTAG_HOME.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from imgtag.data.projects import Project, create_project
+from imgtag.training.backbones import BACKBONES
+from imgtag.training.extractor import load_extractor
+from imgtag.training.jobs import start_training, wait_for
+from imgtag.training.recipes import Recipe, make_recipe
+from imgtag.training.runs import Run, create_run
+from tests.drawing import picture, write_tree
+
+ROW = BACKBONES["efficientnet_lite0"]
+NUMBERS = {"1": ("green", "circle", "one"), "2": ("red", "circle", "two"), "10": ("blue", "square", "ten")}
+PER_NUMBER = 12
+
+
+@functools.cache
+def _own_home() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="imgtag-prepared-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+class _At:
+    """IMGTAG_HOME set to a folder for the length of a block."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> None:
+        self.before = os.environ.get("IMGTAG_HOME")
+        os.environ["IMGTAG_HOME"] = str(self.folder)
+
+    def __exit__(self, *error: object) -> None:
+        if self.before is None:
+            del os.environ["IMGTAG_HOME"]
+        else:
+            os.environ["IMGTAG_HOME"] = self.before
+
+
+@functools.cache
+def backbones() -> Path:
+    """A folder with the converted backbone, as the first training on a machine leaves it (about 10 s)."""
+    with _At(_own_home()):
+        load_extractor(ROW)
+    return _own_home() / ".cache" / "backbones"
+
+
+def link_backbones(home: Path) -> None:
+    """Let a home folder use the converted backbone. Tests that change its files must copy it instead."""
+    (home / ".cache").mkdir(parents=True, exist_ok=True)
+    (home / ".cache" / "backbones").symlink_to(backbones(), target_is_directory=True)
+
+
+@functools.cache
+def _trained_numbers() -> Path:
+    backbones()
+    with _At(_own_home()):
+        project = create_project("numbers")
+        draw_numbers(project)
+        project.set_display_names({label: display for label, (_, _, display) in NUMBERS.items()})
+        run = wait_for(start_training(project, make_recipe()))
+        assert run.state == "finished", run.log_text()
+        return project.path
+
+
+def draw_numbers(project: Project, per_class: int = PER_NUMBER) -> None:
+    """Three classes named 1, 2 and 10: green circles, red circles, blue squares."""
+    for label, (colour, shape, _) in NUMBERS.items():
+        drawn = {f"{shape}-{n}.png": picture(colour, n, shape=shape) for n in range(per_class)}
+        write_tree(project.images / label, drawn)
+
+
+def copy_trained(home: Path) -> Project:
+    """A copy, in this home, of the project “numbers” with one finished run."""
+    shutil.copytree(_trained_numbers(), home / "numbers")
+    return Project(home / "numbers")
+
+
+def many_pictures(project: Project, count: int) -> None:
+    """Two classes with `count` small pictures each: enough to be interrupted while they are looked at."""
+    for label, colour, shape in (("disc", "red", "circle"), ("box", "blue", "square")):
+        drawn = {f"{n}.png": picture(colour, n, shape=shape, size=(32, 32)) for n in range(count)}
+        write_tree(project.images / label, drawn)
+
+
+def a_run(project: Project, **recipe: object) -> Run:
+    """A new run folder without a trainer."""
+    return create_run(project, Recipe(**recipe))  # type: ignore[arg-type]
+
+
+def bytes_of(colour: str, seed: int = 0, shape: str = "circle") -> bytes:
+    """A toy picture that is in none of the prepared projects (their seeds are below 100)."""
+    return picture(colour, 1000 + seed, shape=shape)
+
+
+def tree(folder: Path) -> Mapping[str, bytes]:
+    """All files below a folder with their bytes, to compare before and after."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
