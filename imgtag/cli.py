@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from imgtag.core import storage
 from imgtag.core.errors import BadName, ImgtagError, NotFound, NotYet
@@ -21,24 +21,37 @@ Result = dict[str, Any] | list[dict[str, Any]]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (0 done, 2 refused with a reason)."""
-    options = _parser().parse_args(arguments)
-    command: Callable[[argparse.Namespace], Result] = options.command
+    as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     try:
+        options = _parser().parse_args(arguments)
+        command: Callable[[argparse.Namespace], Result] = options.command
         result = command(options)
     except ImgtagError as error:
-        if options.json:
-            print(json.dumps({"error": error.as_dict()}, ensure_ascii=False))
-        else:
-            print(f"{error.title}\n{error.explanation}\n{error.next_step}".strip(), file=sys.stderr)
-        return 2
+        return _refuse(error, as_json)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader (such as `head`) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        place = f"“{error.filename}”" if error.filename else "A file"
+        return _refuse(
+            ImgtagError(
+                f"{place} cannot be read or written.", f"The system says: {error.strerror}.", "Check the path."
+            ),
+            as_json,
+        )
     if options.json:
         print(json.dumps(result, ensure_ascii=False))
     return 0
+
+
+def _refuse(error: ImgtagError, as_json: bool) -> int:
+    if as_json:
+        print(json.dumps({"error": error.as_dict()}, ensure_ascii=False))
+    else:
+        print(f"{error.title}\n{error.explanation}\n{error.next_step}".strip(), file=sys.stderr)
+    return 2
 
 
 # ----------------------------------------------------------------------------- commands
@@ -54,11 +67,11 @@ def _import(options: argparse.Namespace) -> Result:
     from imgtag.data.importing import Progress, import_files
     from imgtag.data.sources import open_sources
 
-    try:
-        project = find_project(options.project)
-    except NotFound:
-        project = _create(options.project)
     with open_sources([Path(s) for s in options.source]) as groups:
+        try:
+            project = find_project(options.project)
+        except NotFound:
+            project = _create(options.project)
         names = ", ".join(Path(s).name for s in options.source)
 
         def show(progress: Progress) -> None:
@@ -133,7 +146,7 @@ def _classify(options: argparse.Namespace) -> Result:
     from imgtag.training.runs import find_run
 
     predictor = load_predictor(find_run(find_project(options.project), options.run))
-    answers = predictor.classify(((file, Path(file)) for file in options.file), options.top)
+    answers = predictor.classify(((file, Path(file)) for file in options.file), max(1, options.top))
     for answer in answers:
         tags = ", ".join(f"{t.display} {t.probability:.1%}" for t in answer.tags)
         _say(options, f"{answer.file}: {answer.error or tags}")
@@ -182,8 +195,17 @@ def _say(options: argparse.Namespace, text: str) -> None:
         print(text, flush=True)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Refuses in the same words and shape as everything else."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ImgtagError(
+            "The command cannot be understood.", f"{message[:1].upper()}{message[1:]}.", self.format_usage()
+        )
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m imgtag", description="Train your own image tagger.")
+    parser = _Parser(prog="python -m imgtag", description="Train your own image tagger.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     def verb(name: str, command: Callable[[argparse.Namespace], Result], about: str) -> argparse.ArgumentParser:

@@ -6,7 +6,8 @@ from imgtag.serving.tables import answers_csv
 from imgtag.training.runs import list_runs
 from imgtag.ui.answers import answer_card, answers_overview, classify_uploads
 from imgtag.ui.navigation import link, require_project
-from imgtag.ui.text import count, moment, percent
+from imgtag.ui.runs import choose_run
+from imgtag.ui.text import count
 from imgtag.ui.widgets import empty_state, page_title, show_flash
 
 PER_PAGE = 10
@@ -14,20 +15,13 @@ PER_PAGE = 10
 project = require_project()
 show_flash()
 page_title("Classify", "New pictures: what does the model see in them, and how sure is it?")
-runs = {run.id: run for run in list_runs(project) if run.has_model}
+runs = [run for run in list_runs(project) if run.has_model]
 if not runs:
     empty_state("No model yet", "Train first; then new pictures can be classified here.", ":material/image_search:")
     link("train", "Train")
     st.stop()
 
-id_ = next(iter(runs))
-if len(runs) > 1:
-    id_ = st.selectbox(
-        "Model",
-        list(runs),
-        format_func=lambda i: f"{moment(runs[i].created)}, accuracy {percent(runs[i].status.get('val_accuracy'))}",
-        key="classify run",
-    )
+run = choose_run(runs, key="classify run") if len(runs) > 1 else runs[0]
 way = st.segmented_control(
     "From", ["Files", "Camera"], default="Files", key="way", label_visibility="collapsed", required=True
 )
@@ -45,7 +39,7 @@ if not files:
     )
     st.stop()
 
-answers = classify_uploads(runs[id_], files)
+answers = classify_uploads(run, files)
 st.subheader(f"{count(len(answers), 'picture')} classified", anchor=False)
 if len(answers) > 1:
     answers_overview([a.answer for a in answers])

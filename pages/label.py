@@ -4,7 +4,7 @@ import streamlit as st
 
 from imgtag.data import edits
 from imgtag.data.dataset import UNSORTED, look
-from imgtag.ui.classes import add_class_form, undo_button
+from imgtag.ui.classes import add_class_form, described, undo_button
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.grid import PAGE_SIZE, clear_selection, select_from_grid, tile
 from imgtag.ui.navigation import link, require_project
@@ -28,7 +28,7 @@ def describe(name: str) -> str:
     """A place with its number of pictures, for the choice at the top."""
     if name == UNSORTED:
         return f"Unsorted ({len(dataset.unsorted)})"
-    return f"{project.display_name(name)} ({dataset.counts[name]})"
+    return described(project, dataset, name)
 
 
 places = [UNSORTED, *dataset.class_names]

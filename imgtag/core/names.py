@@ -15,6 +15,7 @@ from imgtag.core.errors import BadName
 _FORBIDDEN = '<>:"/\\|?*'
 _BIDI_CONTROLS = {chr(code) for code in (*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x200E, 0x200F)}
 _RESERVED = {"con", "prn", "aux", "nul"} | {f"{port}{i}" for port in ("com", "lpt") for i in range(1, 10)}
+_INVISIBLE = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of characters, line and paragraph separators
 _MAX_CHARACTERS, _MAX_BYTES = 60, 200
 
 
@@ -41,7 +42,7 @@ def _why_not(name: str) -> str:
         return "is empty"
     if len(name) > _MAX_CHARACTERS or len(name.encode("utf-8", "surrogatepass")) > _MAX_BYTES:
         return "is too long"
-    if any(unicodedata.category(c) in ("Cc", "Cs") or c in _BIDI_CONTROLS for c in name):
+    if any(unicodedata.category(c) in _INVISIBLE or c in _BIDI_CONTROLS for c in name):
         return "contains an invisible control character"
     bad = sorted({c for c in name if c in _FORBIDDEN})
     if bad:
@@ -62,14 +63,14 @@ def tidy_name(name: str, fallback: str = "class") -> str:
     """
     name = unicodedata.normalize("NFC", name)
     kept = "".join(
-        " " if c in _FORBIDDEN or c in _BIDI_CONTROLS or unicodedata.category(c) in ("Cc", "Cs") else c for c in name
+        " " if c in _FORBIDDEN or c in _BIDI_CONTROLS or unicodedata.category(c) in _INVISIBLE else c for c in name
     )
     kept = re.sub(r"\s+", " ", kept).strip().lstrip(".-~ ").rstrip(". ")[:_MAX_CHARACTERS]
     while len(kept.encode()) > _MAX_BYTES:
         kept = kept[:-1]
     kept = kept.rstrip(". ")
     if _why_not(kept):
-        kept = f"{fallback} {kept}".strip()
+        kept = f"{fallback} {kept}"[:_MAX_CHARACTERS].rstrip(". ")
     return kept
 
 

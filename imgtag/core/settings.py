@@ -38,7 +38,7 @@ def limit(name: str) -> int:
     """The value of a setting: the environment's if it is a whole number, else the default."""
     setting = _BY_NAME[name]
     value = os.environ.get(f"IMGTAG_{name.upper()}", "")
-    return int(value) if value.isdigit() else setting.default
+    return int(value) if value.isdecimal() else setting.default
 
 
 def home() -> Path:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import errno
+import fnmatch
 import hashlib
 import io
 import json
@@ -95,7 +96,7 @@ def atomic_write(path: Path, data: bytes, *, durable: bool = True) -> None:
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     """Write a value as readable JSON."""
     text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    atomic_write(path, text.encode("utf-8"), durable=durable)
+    atomic_write(path, _json_bytes(text), durable=durable)
 
 
 def append_json_line(path: Path, value: Any) -> None:
@@ -107,7 +108,7 @@ def append_json_line(path: Path, value: Any) -> None:
             # A line that a crash cut short must not swallow the new one.
             if file.tell() and not _ends_with_newline(file):
                 line = "\n" + line
-            file.write(line.encode("utf-8"))
+            file.write(_json_bytes(line))
             file.flush()
 
 
@@ -117,7 +118,7 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[Any]])
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     writer.writerows(rows)
-    atomic_write(path, text.getvalue().encode("utf-8"))
+    atomic_write(path, text.getvalue().encode("utf-8", "surrogateescape"))
 
 
 @contextlib.contextmanager
@@ -181,11 +182,19 @@ def free_place(path: Path) -> Path:
 
 
 def copy_folder(source: Path, target: Path, ignore: Sequence[str] = ()) -> None:
-    """Copy a folder whole: it appears under its name only when complete."""
+    """Copy a folder whole: it appears under its name only when complete.
+
+    `ignore` holds patterns of paths relative to the folder, with forward slashes.
+    """
+
+    def left_out(folder: str, names: list[str]) -> set[str]:
+        inside = Path(folder).relative_to(source)
+        return {n for n in names if any(fnmatch.fnmatchcase((inside / n).as_posix(), p) for p in ignore)}
+
     with explained(target):
         temporary = _beside(target)
         try:
-            shutil.copytree(source, temporary, ignore=shutil.ignore_patterns(*ignore))
+            shutil.copytree(source, temporary, ignore=left_out)
             os.replace(temporary, target)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -231,7 +240,7 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
     except OSError:
         return []
     rows = []
-    for line in text.splitlines():
+    for line in text.split("\n"):  # not splitlines(): JSON may hold other line separators as they are
         with contextlib.suppress(ValueError):
             row = json.loads(line)
             if isinstance(row, dict):
@@ -242,7 +251,7 @@ def read_json_lines(path: Path) -> list[dict[str, Any]]:
 def read_csv(path: Path) -> list[dict[str, str]]:
     """The rows of a CSV file by column name; an empty list when it is missing."""
     try:
-        with open(path, encoding="utf-8", newline="") as file:
+        with open(path, encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             return [dict(row) for row in csv.DictReader(file)]
     except OSError:
         return []
@@ -324,6 +333,11 @@ def _flush_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _json_bytes(text: str) -> bytes:
+    # A file name that is no UTF-8 reaches us with lone surrogates: written as JSON escapes they read back the same.
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _ends_with_newline(file: IO[bytes]) -> bool:

@@ -6,13 +6,14 @@ remembered in cache/index.json by (size, time of change), so a look at 10,000 kn
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from imgtag.core import storage
 from imgtag.core.errors import NotFound
@@ -97,32 +98,28 @@ class Dataset:
 
 def look(project: Project) -> Dataset:
     """Read the class folders now."""
-    index: dict[str, Any] = storage.read_json(_index_path(project), {})
+    index = _read_index(project)
     fresh: dict[str, list[Any]] = {}
-    files = list(_files(project))
-    unknown = [
-        (key, entry)
-        for key, _, entry in files
-        if index.get(key, [])[:2] != [entry.stat().st_size, entry.stat().st_mtime_ns]
-    ]
+    class_names = class_folders(project)
+    files = list(_files(project, class_names))
+    unknown = [file for file in files if index.get(file.key, [])[:2] != [file.size, file.changed]]
     with ThreadPoolExecutor() as pool:
-        hashes = dict(zip((k for k, _ in unknown), pool.map(lambda e: _hash(e[1]), unknown), strict=True))
+        hashes = dict(zip((f.key for f in unknown), pool.map(lambda f: _hash(f.path), unknown), strict=True))
     pictures: dict[str, Picture] = {}
     copies = []
-    for key, label, entry in files:
-        stat = entry.stat()
-        sha = hashes.get(key) or (index[key][2] if key in index and key not in hashes else None)
+    for file in files:
+        sha = hashes[file.key] if file.key in hashes else index[file.key][2]
         if not sha:
             continue  # vanished or unreadable while we looked
-        fresh[key] = [stat.st_size, stat.st_mtime_ns, sha]
-        picture = Picture(sha, Path(entry.path), label, stat.st_size)
+        fresh[file.key] = [file.size, file.changed, sha]
+        picture = Picture(sha, file.path, file.label, file.size)
         if sha in pictures:
             copies.append(picture)
         else:
             pictures[sha] = picture
     if fresh != index:
         storage.write_json(_index_path(project), fresh, durable=False)
-    return Dataset(project, tuple(pictures.values()), tuple(class_folders(project)), tuple(copies))
+    return Dataset(project, tuple(pictures.values()), tuple(class_names), tuple(copies))
 
 
 def class_folders(project: Project) -> list[str]:
@@ -152,9 +149,17 @@ def _part(text: str) -> tuple[int, int, str]:
     return (0, int(text), "") if text.isdecimal() else (1, 0, text)
 
 
-def _files(project: Project) -> Iterator[tuple[str, str, os.DirEntry[str]]]:
-    """(path relative to the project with slashes, label, entry) of every file that may be a picture."""
-    folders = [(f"images/{name}", name, project.images / name) for name in class_folders(project)]
+class _File(NamedTuple):
+    key: str  # path relative to the project, with slashes
+    label: str
+    path: Path
+    size: int
+    changed: int
+
+
+def _files(project: Project, class_names: Sequence[str]) -> Iterator[_File]:
+    """Every file that may be a picture. Files that another process moves away meanwhile are passed over."""
+    folders = [(f"images/{name}", name, project.images / name) for name in class_names]
     folders.append(("unsorted", UNSORTED, project.unsorted))
     for key, label, folder in folders:
         try:
@@ -163,15 +168,23 @@ def _files(project: Project) -> Iterator[tuple[str, str, os.DirEntry[str]]]:
         except OSError:
             continue
         for entry in found:
-            if entry.is_file() and not entry.name.startswith(".") and is_picture_name(entry.name):
-                yield f"{key}/{entry.name}", label, entry
+            with contextlib.suppress(OSError):
+                if entry.is_file() and not entry.name.startswith(".") and is_picture_name(entry.name):
+                    stat = entry.stat()
+                    yield _File(f"{key}/{entry.name}", label, Path(entry.path), stat.st_size, stat.st_mtime_ns)
 
 
-def _hash(entry: os.DirEntry[str]) -> str | None:
+def _hash(path: Path) -> str | None:
     try:
-        return storage.sha256_of(Path(entry.path))
+        return storage.sha256_of(path)
     except OSError:
         return None
+
+
+def _read_index(project: Project) -> dict[str, list[Any]]:
+    found = storage.read_json(_index_path(project))
+    rows = found.items() if isinstance(found, dict) else ()
+    return {key: row for key, row in rows if isinstance(row, list) and len(row) == 3}
 
 
 def _index_path(project: Project) -> Path:

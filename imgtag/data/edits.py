@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,16 +50,18 @@ def folder_of(label: str) -> str:
 # ----------------------------------------------------------------------------- pictures
 
 
-def move_pictures(project: Project, ids: Sequence[str], label: str) -> Change:
-    """Put pictures into a class, or back to unsorted with an empty label."""
-    if label:
-        _require_class(project, label)
+def move_pictures(project: Project, ids: Sequence[str], label: str, *, import_batch: str = "") -> Change:
+    """Put pictures into a class, or back to unsorted with an empty label.
+
+    `import_batch`: the import that does so, not a person; undoing that import takes it back, too.
+    """
     with storage.locked(project.lock):
+        if label:
+            _require_class(project, label)
         dataset = look(project)
-        found = [dataset.by_id[id_] for id_ in ids if id_ in dataset.by_id]
+        found = [dataset.by_id[id_] for id_ in dict.fromkeys(ids) if id_ in dataset.by_id]
         wanted = [(p.id, p.path, project.path / folder_of(label) / p.name) for p in found if p.label != label]
-        moves = _carry_out(project, wanted)
-        _remember(project, "move", moves)
+        moves = _carry_out(project, "add" if import_batch else "move", wanted, import_batch)
     return Change(len(moves), tuple(id_ for id_ in ids if id_ not in dataset.by_id))
 
 
@@ -67,9 +69,8 @@ def trash_pictures(project: Project, ids: Sequence[str]) -> Change:
     """Move pictures to the trash, where their old place stays visible as a path."""
     with storage.locked(project.lock):
         dataset = look(project)
-        found = [dataset.by_id[id_] for id_ in ids if id_ in dataset.by_id]
-        moves = _carry_out(project, [(p.id, p.path, _trash_place(project, p.path)) for p in found])
-        _remember(project, "trash", moves)
+        found = [dataset.by_id[id_] for id_ in dict.fromkeys(ids) if id_ in dataset.by_id]
+        moves = _carry_out(project, "trash", [(p.id, p.path, _trash_place(project, p.path)) for p in found])
     return Change(len(moves), tuple(id_ for id_ in ids if id_ not in dataset.by_id))
 
 
@@ -84,8 +85,7 @@ def restore_pictures(project: Project, paths: Iterable[Path]) -> Change:
     """Move files of the trash back to where they came from."""
     with storage.locked(project.lock):
         wanted = [(storage.sha256_of(p), p, project.path / p.relative_to(project.trash)) for p in paths if p.is_file()]
-        moves = _carry_out(project, wanted)
-        _remember(project, "restore", moves)
+        moves = _carry_out(project, "restore", wanted)
     return Change(len(moves))
 
 
@@ -102,44 +102,41 @@ def empty_trash(project: Project) -> int:
 def add_class(project: Project, name: str) -> str:
     """Make an empty class folder; returns the name in canonical form."""
     name = check_name(name)
-    _require_free(project, name)
-    storage.make_folder(project.images / name)
+    with storage.locked(project.lock):
+        _require_free(project, name)
+        storage.make_folder(project.images / name)
     return name
 
 
 def rename_class(project: Project, old: str, new: str) -> str:
     """Give a class folder another name; its pictures and display name go along."""
-    _require_class(project, old)
     new = check_name(new)
-    if new == old:
-        return old
-    _require_free(project, new, but=old)
     with storage.locked(project.lock):
-        _move_class(project, old, new, "rename class")
-        entries = dict(project.settings.get("classes", {}))
-        if old in entries:
-            entries[new] = entries.pop(old)
-            project.change_settings(classes=entries)
+        _require_class(project, old)
+        if new != old:
+            _require_free(project, new, but=old)
+            _move_class(project, old, new, "rename class")
+            _move_entry(project, old, new)
     return new
 
 
 def merge_classes(project: Project, source: str, into: str) -> Change:
     """Move all pictures of one class into another and drop the empty folder."""
-    _require_class(project, source)
-    _require_class(project, into)
-    if source == into:
-        return Change(0)
     with storage.locked(project.lock):
+        _require_class(project, source)
+        _require_class(project, into)
+        if source == into:
+            return Change(0)
         return Change(_move_class(project, source, into, "merge classes"))
 
 
 def trash_class(project: Project, name: str) -> Change:
     """Move a class with its pictures to the trash."""
-    _require_class(project, name)
     with storage.locked(project.lock):
-        pictures = look(project).by_class[name]
-        moves = _carry_out(project, [(p.id, p.path, _trash_place(project, p.path)) for p in pictures])
-        _remember(project, "trash class", moves)
+        _require_class(project, name)
+        dataset = look(project)
+        pictures = [p for p in (*dataset.pictures, *dataset.copies) if p.label == name]
+        moves = _carry_out(project, "trash class", [(p.id, p.path, _trash_place(project, p.path)) for p in pictures])
         storage.remove_if_empty(project.images / name)
     return Change(len(moves))
 
@@ -152,10 +149,10 @@ def last_change(project: Project) -> str:
     batch = _last_batch(project)
     if not batch:
         return ""
-    count = sum(len(row.get("moves", [])) for row in batch)
-    words = {"add": "adding", "move": "moving", "trash": "trashing", "restore": "restoring"}
-    action = str(batch[0]["action"])
-    return f"{words.get(action, action)} {count} picture{'s' * (count != 1)}"
+    actions = [str(row["action"]) for row in batch]
+    action = "add" if "add" in actions else actions[0]
+    count = sum(len(row["moves"]) for row in batch if row["action"] == action)
+    return f"{_IN_WORDS.get(action, action)} {count} picture{'s' * (count != 1)}"
 
 
 def undo(project: Project) -> Change:
@@ -164,23 +161,15 @@ def undo(project: Project) -> Change:
         batch = _last_batch(project)
         if not batch:
             raise NotFound("There is nothing to undo.", "No change is on record.", "")
-        back = [
-            Move(str(id_), str(target), str(origin))
-            for row in reversed(batch)
-            for id_, origin, target in reversed(row.get("moves", []))
-        ]
-        wanted = []
-        for step in back:
-            now = project.path / step.origin
-            then = project.path / step.target if step.target else _trash_place(project, now)
-            wanted.append((step.id, now, then))
-        present = [w for w in wanted if w[1].is_file()]
-        moves = _carry_out(project, present)
-        _remember(project, "undo", moves, undoes=str(batch[0]["batch"]))
-        for folder in {w[1].parent for w in present}:
-            if folder.parent == project.images and batch[0]["action"] in ("rename class", "merge classes"):
+        missing: list[str] = []
+        moves = _carry_out(project, "undo", _steps_back(project, batch, missing), undoes=str(batch[0]["batch"]))
+        if batch[0]["action"] in ("rename class", "merge classes"):
+            for folder in {(project.path / m.origin).parent for m in moves}:
                 storage.remove_if_empty(folder)
-    return Change(len(moves), tuple(w[1].name for w in wanted if not w[1].is_file()))
+        if batch[0]["action"] == "rename class":
+            old, new = batch[0]["classes"]
+            _move_entry(project, new, old)
+    return Change(len(moves), tuple(missing))
 
 
 def remember_added(project: Project, moves: Sequence[Move], batch: str, source: str) -> None:
@@ -195,22 +184,24 @@ def moved_by_hand(project: Project) -> set[str]:
 
 
 def trashed_ids(project: Project) -> set[str]:
-    """Ids of pictures whose last recorded move was into the trash."""
+    """Ids of pictures whose last recorded move was into the trash, where they still are."""
     last: dict[str, str] = {}
     for row in storage.read_json_lines(project.history):
         for id_, _, target in row.get("moves", []):
             last[str(id_)] = str(target)
-    return {id_ for id_, target in last.items() if target.startswith("trash/")}
+    return {id_ for id_, target in last.items() if target.startswith("trash/") and (project.path / target).exists()}
 
 
-def put_in_doubt(project: Project, id_: str, classes: Sequence[str]) -> None:
+def put_in_doubt(project: Project, id_: str, classes: Sequence[str], import_batch: str) -> None:
     """Move a picture that came under several classes to unsorted and remember which they were."""
     with storage.locked(project.lock):
         picture = look(project).picture(id_)
         target = project.unsorted / picture.name
-        moves = _carry_out(project, [(id_, picture.path, target)] if picture.label else [])
-        moves = moves or [Move(id_, place(project, picture.path), place(project, picture.path))]
-        _remember(project, "doubt", moves, classes=list(classes))
+        if picture.label:
+            _carry_out(project, "doubt", [(id_, picture.path, target)], import_batch, classes=list(classes))
+        else:
+            stays = place(project, picture.path)
+            _remember(project, "doubt", [Move(id_, stays, stays)], import_batch, classes=list(classes))
 
 
 def doubts(project: Project) -> dict[str, list[str]]:
@@ -222,16 +213,47 @@ def doubts(project: Project) -> dict[str, list[str]]:
 # ----------------------------------------------------------------------------- private
 
 
-def _carry_out(project: Project, wanted: Sequence[tuple[str, Path, Path]]) -> list[Move]:
-    moves = []
-    for id_, source, target in wanted:
-        landed = storage.move(source, target)
-        moves.append(Move(id_, place(project, source), place(project, landed)))
+_IN_WORDS = {
+    "add": "adding",
+    "move": "moving",
+    "trash": "trashing",
+    "restore": "restoring",
+    "doubt": "setting aside",
+    "rename class": "renaming the class of",
+    "merge classes": "merging the classes of",
+    "trash class": "trashing the class of",
+}
+
+
+def _carry_out(
+    project: Project, action: str, wanted: Iterable[tuple[str, Path, Path]], batch: str = "", **more: Any
+) -> list[Move]:
+    """Move (id, source, target) one after the other; what was moved is remembered even if a later one fails."""
+    moves: list[Move] = []
+    try:
+        for id_, source, target in wanted:
+            landed = storage.move(source, target)
+            moves.append(Move(id_, place(project, source), place(project, landed)))
+    finally:
+        _remember(project, action, moves, batch, **more)
     return moves
 
 
+def _steps_back(
+    project: Project, batch: Sequence[dict[str, Any]], missing: list[str]
+) -> Iterator[tuple[str, Path, Path]]:
+    """The moves of a batch in reverse; each is looked at when its turn comes, as a picture may have moved twice."""
+    for row in reversed(batch):
+        for id_, origin, target in reversed(row["moves"]):
+            now = project.path / target
+            if not now.is_file():
+                missing.append(now.name)
+            elif origin != target:
+                yield id_, now, project.path / origin if origin else _trash_place(project, now)
+
+
 def _remember(project: Project, action: str, moves: Sequence[Move], batch: str = "", **more: Any) -> None:
-    if not moves:
+    if not moves and action != "undo":  # an undo that found nothing is done all the same, or it would bar the way
         return
     row = {
         "time": round(time.time(), 3),
@@ -244,26 +266,37 @@ def _remember(project: Project, action: str, moves: Sequence[Move], batch: str =
 
 
 def _last_batch(project: Project) -> list[dict[str, Any]]:
-    rows = [r for r in storage.read_json_lines(project.history) if r.get("moves") and r.get("batch")]
+    rows = storage.read_json_lines(project.history)
     undone = {r.get("undoes") for r in rows}
-    live = [r for r in rows if r["action"] != "undo" and r["batch"] not in undone]
+    live = [r for r in rows if r.get("moves") and r["action"] != "undo" and r["batch"] not in undone]
     return [r for r in live if r["batch"] == live[-1]["batch"]] if live else []
 
 
 def _move_class(project: Project, source: str, target: str, action: str) -> int:
     pictures = [p for p in (project.images / source).iterdir() if p.is_file()]
-    by_path = {p.path: p.id for p in look(project).pictures}
+    dataset = look(project)
+    by_path = {p.path: p.id for p in (*dataset.pictures, *dataset.copies)}
+    classes = [source, target]
     folder = project.images / target
     if same_name(source, target) and source != target:  # only the case differs: step over a third name
         bridge = storage.move(project.images / source, project.images / f"{source}-renaming")
         storage.move(bridge, folder)
         moves = [Move(by_path[p], place(project, p), f"images/{target}/{p.name}") for p in pictures if p in by_path]
+        _remember(project, action, moves, classes=classes)
     else:
         storage.make_folder(folder)
-        moves = _carry_out(project, [(by_path.get(p, ""), p, folder / p.name) for p in pictures])
+        wanted = [(by_path.get(p, ""), p, folder / p.name) for p in pictures]
+        moves = _carry_out(project, action, wanted, classes=classes)
         storage.remove_if_empty(project.images / source)
-    _remember(project, action, moves)
     return len(moves)
+
+
+def _move_entry(project: Project, old: str, new: str) -> None:
+    """Let a class's display name go along to its new folder."""
+    entries = project.class_entries
+    if old in entries:
+        entries[new] = entries.pop(old)
+        project.change_settings(classes=entries)
 
 
 def _trash_place(project: Project, path: Path) -> Path:

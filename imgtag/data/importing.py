@@ -5,7 +5,9 @@ Stopping or crashing half-way leaves whole pictures; importing the same source a
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import unicodedata
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -91,18 +93,20 @@ def import_files(
         report.skipped += [Skipped(f.shown, plan.left_out[f.path]) for f in files if f.path in plan.left_out]
     todo = _in_order(plans)
     shelf = _Shelf(project, source, report)
-    with ThreadPoolExecutor() as pool:
-        for done, (candidate, decoded) in enumerate(_decode_ahead(pool, project, todo, report, should_stop), 1):
-            on_progress(Progress(done, len(todo), candidate.file.shown))
-            try:
-                facts = decoded.result()
-            except BadPicture as error:
-                report.skipped.append(Skipped(candidate.file.shown, str(error)))
-                continue
-            shelf.place(candidate, facts)
+    try:
+        with ThreadPoolExecutor() as pool:
+            for done, (candidate, decoded) in enumerate(_decode_ahead(pool, project, todo, report, should_stop), 1):
+                on_progress(Progress(done, len(todo), candidate.file.shown))
+                try:
+                    facts = decoded.result()
+                except BadPicture as error:
+                    report.skipped.append(Skipped(candidate.file.shown, str(error)))
+                    continue
+                shelf.place(candidate, facts)
+    finally:  # what came in before the disk was full can be undone, too
+        shelf.close()
     report.stopped = should_stop()
-    shelf.close()
-    report.label_files = _label_files(plans, class_folders(project))
+    report.label_files = _label_files(plans, class_folders(project), report)
     report.classes = look(project).counts
     return report
 
@@ -156,7 +160,7 @@ class _Shelf:
         self.splits: dict[str, str] = {}
         dataset = look(project)
         self.known = {p.id: (p.label, p.path) for p in dataset.pictures}
-        self.folders = {name.casefold(): name for name in dataset.class_names}
+        self.folders = {_same(name): name for name in dataset.class_names}
         self.decided = edits.moved_by_hand(project)
         self.trashed = edits.trashed_ids(project)
         self.doubts = set(edits.doubts(project))
@@ -172,7 +176,7 @@ class _Shelf:
             self._skip(candidate, "You put this picture in the trash earlier. Restore it from there to have it back.")
         else:
             name = stored_name(candidate.file.path.name, candidate.sha, facts.extension)
-            path = self.project.path / edits.folder_of(label) / name
+            path = storage.free_place(self.project.path / edits.folder_of(label) / name)
             storage.atomic_write(path, candidate.data)
             self.known[candidate.sha] = (label, path)
             self.moves.append(edits.Move(candidate.sha, "", edits.place(self.project, path)))
@@ -197,7 +201,7 @@ class _Shelf:
             self._skip(candidate, f"The same picture is in already; you sorted it into “{there or 'unsorted'}”.")
         elif not there and sha not in self.doubts:
             self._write_history()
-            edits.move_pictures(self.project, [sha], self._ensure_class(label))
+            edits.move_pictures(self.project, [sha], self._ensure_class(label), import_batch=self.batch)
             self.known[sha] = (label, self.project.images / label / path.name)
             self._skip(candidate, f"The same picture was in unsorted already; it is now in “{label}”.")
         else:
@@ -205,7 +209,7 @@ class _Shelf:
             classes = sorted({label, *([there] if there else edits.doubts(self.project).get(sha, []))})
             for name in classes:  # all of them can be chosen afterwards
                 self._ensure_class(name)
-            edits.put_in_doubt(self.project, sha, classes)
+            edits.put_in_doubt(self.project, sha, classes, self.batch)
             self.doubts.add(sha)
             self.known[sha] = ("", self.project.unsorted / path.name)
             named = " and ".join(f"“{c}”" for c in classes)
@@ -215,7 +219,7 @@ class _Shelf:
         """The class folder that differs only in case, if there is one: “Cat” joins “cat”."""
         if not label:
             return ""
-        return self.folders.setdefault(label.casefold(), label)
+        return self.folders.setdefault(_same(label), label)
 
     def _ensure_class(self, label: str) -> str:
         storage.make_folder(self.project.images / label)
@@ -229,19 +233,29 @@ class _Shelf:
         self.moves = []
 
 
-def _label_files(plans: Sequence[tuple[Sequence[SourceFile], Layout]], classes: Sequence[str]) -> list[LabelFile]:
+def _same(name: str) -> str:
+    """What two names have in common that are one folder where neither case nor the form of accents counts."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _label_files(
+    plans: Sequence[tuple[Sequence[SourceFile], Layout]], classes: Sequence[str], report: Report
+) -> list[LabelFile]:
     """Label files that name at least half of the project's classes; the others are no pictures."""
     found = []
     for files, plan in plans:
         wanted: set[PurePosixPath] = set(plan.label_files)
         for file in files:
-            if file.path in wanted and file.size <= limit("max_label_file_kb") << 10:
-                try:
+            if file.path not in wanted:
+                continue
+            names = None
+            if file.size <= limit("max_label_file_kb") << 10:
+                with contextlib.suppress(BadPicture):
                     names = read_label_file(file.path.name, file.read(), classes)
-                except BadPicture:
-                    names = None
-                if names:
-                    found.append(names)
+            if names:
+                found.append(names)
+            else:
+                report.skipped.append(Skipped(file.shown, "It is no picture, and no list of names for the classes."))
     return found
 
 

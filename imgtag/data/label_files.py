@@ -45,7 +45,7 @@ def read_label_file(file: str, data: bytes, classes: Sequence[str]) -> LabelFile
 def _from_json(file: str, text: str, classes: Sequence[str]) -> LabelFile | None:
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict):
         return None
@@ -61,7 +61,11 @@ def _from_table(file: str, text: str, classes: Sequence[str]) -> LabelFile | Non
     if len(lines) < 2:
         return None
     separator = max(",;\t|", key=lambda s: min(line.count(s) for line in lines))
-    rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO("\n".join(lines)), delimiter=separator)]
+    table = csv.reader(io.StringIO("\n".join(lines)), delimiter=separator)
+    try:
+        rows = [[cell.strip() for cell in row] for row in table]
+    except csv.Error:  # no table: a text with a stray quotation mark, for instance
+        return None
     width = min(map(len, rows))
     if width < 2:
         return None

@@ -100,7 +100,7 @@ def _why_left_out(path: PurePosixPath) -> str:
         if part.startswith("."):
             return "A hidden file or folder."
     if path.suffix.lower() == ".zip":
-        return "A zip inside the upload: add it on its own."
+        return "A zip inside the upload, or a damaged one: add it on its own."
     return ""
 
 

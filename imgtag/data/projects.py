@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import contextlib
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,19 +81,24 @@ class Project:
         """Replace entries of project.json."""
         storage.write_json(self.path / "project.json", {**self.settings, **changes})
 
+    @property
+    def class_entries(self) -> dict[str, dict[str, Any]]:
+        """What project.json says about each class; what a hand has spoilt there is passed over."""
+        found = self.settings.get("classes")
+        entries = found.items() if isinstance(found, dict) else ()
+        return {name: entry for name, entry in entries if isinstance(entry, dict)}
+
     def display_name(self, class_name: str) -> str:
         """What people read for a class: its own display name, else its folder's name."""
-        entry = self.settings.get("classes", {}).get(class_name, {})
-        return str(entry.get("display") or class_name)
+        return str(self.class_entries.get(class_name, {}).get("display") or class_name)
 
     def display_names(self) -> dict[str, str]:
         """Display names that were given, by class folder."""
-        entries = self.settings.get("classes", {})
-        return {name: str(e["display"]) for name, e in entries.items() if e.get("display")}
+        return {name: str(e["display"]) for name, e in self.class_entries.items() if e.get("display")}
 
     def set_display_names(self, names: dict[str, str]) -> None:
         """Give classes display names; an empty one removes it."""
-        entries = dict(self.settings.get("classes", {}))
+        entries = self.class_entries
         for class_name, display in names.items():
             entries[class_name] = {**entries.get(class_name, {}), "display": plain(display)}
         self.change_settings(classes=entries)
@@ -112,10 +118,11 @@ def find_project(name: str) -> Project:
 
     Names from a browser must go through `find_listed`, which never leaves the home folder.
     """
-    as_path = Path(name).expanduser()
-    for candidate in (home() / name, as_path):
-        if (candidate / "project.json").is_file():
-            return Project(candidate.absolute())
+    for candidate in (home() / name, Path(name)):
+        with contextlib.suppress(OSError, RuntimeError, ValueError):  # too long, no such “~user”, not a path at all
+            path = candidate.expanduser().absolute()
+            if (path / "project.json").is_file():
+                return Project(path)
     raise _no_project(name)
 
 
@@ -146,7 +153,10 @@ def create_at(path: Path, title: str = "") -> Project:
 
 def rename_project(project: Project, title: str) -> None:
     """Change the name people see. The folder keeps its name, so that scripts go on working."""
-    project.change_settings(name=check_name(title, "project"))
+    title = check_name(title, "project")
+    if any(same_name(title, p.title) for p in list_projects() if p.path != project.path):
+        raise _name_taken(title)
+    project.change_settings(name=title)
 
 
 def duplicate_project(project: Project, title: str) -> Project:
@@ -156,7 +166,7 @@ def duplicate_project(project: Project, title: str) -> Project:
     _require_free_title(target, title)
     size = sum(p.stat().st_size for p in project.path.rglob("*") if p.is_file())
     storage.require_space(home(), size)
-    storage.copy_folder(project.path, target, ignore=("uploads", ".lock", "*.part"))
+    storage.copy_folder(project.path, target, ignore=("cache/uploads", "cache/.lock", "*/.*.part"))
     copy = Project(target)
     copy.change_settings(name=title, created=time.time())
     return copy
@@ -203,11 +213,13 @@ def _require_free_title(path: Path, title: str) -> None:
     taken = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
     titles = [p.title for p in list_projects()] if path.parent == home() else []
     if any(same_name(path.name, name) for name in taken) or any(same_name(title, t) for t in titles):
-        raise BadName(
-            f"There is a project “{title}” already.",
-            "Two projects cannot have the same name.",
-            "Choose another name.",
-        )
+        raise _name_taken(title)
+
+
+def _name_taken(title: str) -> BadName:
+    return BadName(
+        f"There is a project “{title}” already.", "Two projects cannot have the same name.", "Choose another name."
+    )
 
 
 def _no_project(name: str) -> NotFound:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -35,7 +34,8 @@ class SourceFile:
     @property
     def shown(self) -> str:
         """The path as the user knows it, with the zip's name in front."""
-        return f"{self.origin}/{self.path}" if self.origin else str(self.path)
+        shown = f"{self.origin}/{self.path}" if self.origin else str(self.path)
+        return shown.encode("utf-8", "replace").decode("utf-8")  # a name that is no UTF-8 could not be displayed
 
 
 @contextlib.contextmanager
@@ -56,7 +56,7 @@ def open_sources(paths: Sequence[Path]) -> Iterator[list[list[SourceFile]]]:
                     "Neither a file nor a folder has this name.",
                     "Check the spelling.",
                 )
-            elif zipfile.is_zipfile(path):
+            elif zipfile.is_zipfile(path) or path.suffix.lower() == ".zip":
                 groups.append(_zip_files(stack, path, path.name))
             else:
                 loose.append(_disk_file(path, PurePosixPath(path.name)))
@@ -127,7 +127,7 @@ def _read_file(path: Path) -> bytes:
 def _zip_files(stack: contextlib.ExitStack, path: Path, shown: str) -> list[SourceFile]:
     try:
         archive = stack.enter_context(zipfile.ZipFile(path))
-    except (zipfile.BadZipFile, OSError, ValueError) as error:
+    except Exception as error:  # zipfile raises nearly anything on a damaged directory
         raise BadUpload(
             f"The zip “{shown}” is damaged.",
             "It was cut off or changed on its way.",
@@ -172,7 +172,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     try:
         with archive.open(member) as stream:
             return stream.read(most + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+    except Exception as error:  # zipfile and the decompressors raise nearly anything on damaged members
         raise BadPicture(
             "The file inside the zip is damaged.", f"{type(error).__name__}: {error}.", "Make the zip again."
         ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imgtag.data.dataset import Dataset, look
+from imgtag.data.dataset import Dataset, Picture, look
 from imgtag.data.edits import doubts, move_pictures
 from imgtag.data.layout import guess_by_name
 from imgtag.data.projects import Project
@@ -11,9 +11,9 @@ from imgtag.data.projects import Project
 def names_tell(dataset: Dataset) -> dict[str, str]:
     """The class that an unsorted picture's file name tells, by id. Pictures in doubt are left out."""
     in_doubt = doubts(dataset.project)
-    waiting = {p.name: p.id for p in dataset.unsorted if p.id not in in_doubt}
-    found = guess_by_name(list(waiting), dataset.class_names)
-    return {waiting[name]: label for name, label in found.items()}
+    names = {p.id: _original_name(p) for p in dataset.unsorted if p.id not in in_doubt}
+    found = guess_by_name(list(names.values()), dataset.class_names)
+    return {id_: found[name] for id_, name in names.items() if name in found}
 
 
 def accept_names(project: Project) -> int:
@@ -23,3 +23,8 @@ def accept_names(project: Project) -> int:
     for label in sorted(set(told.values())):
         moved += move_pictures(project, [id_ for id_, tells in told.items() if tells == label], label).moved
     return moved
+
+
+def _original_name(picture: Picture) -> str:
+    # Stored names end in a part of the sha256, whose digits must not be taken for the class “7”.
+    return picture.path.stem.removesuffix(f"-{picture.id[:12]}") + picture.path.suffix

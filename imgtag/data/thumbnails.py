@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from PIL import Image
@@ -19,10 +20,9 @@ def thumbnail_bytes(project: Project, id_: str, *, large: bool = False) -> bytes
     Raises NotFound when the project has no such picture, BadPicture when it cannot be read.
     """
     path = _path(project, id_, large)
-    try:
-        return path.read_bytes()
-    except OSError:
-        pass
+    with contextlib.suppress(OSError):
+        if kept := path.read_bytes():  # a power cut can leave an empty file in the cache
+            return kept
     longest = limit("large_view_px" if large else "thumbnail_px")
     picture, _ = open_picture(look(project).picture(id_).path, at_least=longest)
     return _keep(path, picture, longest)

@@ -81,6 +81,17 @@ class Evaluation:
         cell = [p for p in self.predictions if (p.label, p.predicted) == (label, predicted)]
         return sorted(cell, key=lambda p: -p.probability)
 
+    @property
+    def filled_cells(self) -> list[tuple[str, str, int]]:
+        """(label, predicted, pictures) of every cell that has pictures: mistakes first, most frequent first."""
+        cells = [
+            (label, predicted, int(self.confusion[i, j]))
+            for i, label in enumerate(self.classes)
+            for j, predicted in enumerate(self.classes)
+            if self.confusion[i, j]
+        ]
+        return sorted(cells, key=lambda cell: (cell[0] == cell[1], -cell[2]))
+
     def top_losses(self, most: int) -> list[Prediction]:
         """The pictures that surprised the model most, worst first."""
         return sorted(self.predictions, key=lambda p: -p.loss)[:most]
@@ -126,7 +137,7 @@ def read_predictions(run: Run) -> list[Prediction]:
                     float(row["label_probability"]),
                     float(row["loss"]),
                     json.loads(row["top"]),
-                )  # fmt: skip
+                )
             )
         except (KeyError, TypeError, ValueError):
             continue
@@ -135,6 +146,12 @@ def read_predictions(run: Run) -> list[Prediction]:
 
 def evaluate(run: Run, split: str) -> Evaluation:
     """Figures of a run on “val” or “test”. Raises NotFound when the run has no such pictures."""
+    if run.state == "damaged":
+        raise NotFound(
+            "This run is damaged.",
+            "Its list of classes or of pictures is missing or cannot be read.",
+            "Train again; your pictures are unchanged.",
+        )
     everything = read_predictions(run)
     chosen = [p for p in everything if p.split == split]
     if not chosen:

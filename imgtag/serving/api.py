@@ -13,7 +13,7 @@ import threading
 import time
 import uuid
 from collections.abc import Awaitable, Callable
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
@@ -56,9 +56,12 @@ def _guarded(handler: Handler) -> Handler:
 def _from_here(request: Request) -> bool:
     """Whether the request was made to an expected host name, and by no page of another origin."""
     allowed = _LOCAL_HOSTS | set(filter(None, os.environ.get("IMGTAG_ALLOWED_HOSTS", "").split(",")))
-    host = urlsplit(f"//{request.headers.get('host', '')}")
     origin = request.headers.get("origin")
-    same_origin = origin is None or urlsplit(origin).netloc == host.netloc
+    try:
+        host = urlsplit(f"//{request.headers.get('host', '')}")
+        same_origin = origin is None or urlsplit(origin).netloc == host.netloc
+    except ValueError:  # such as an unclosed bracket
+        return False
     foreign_site = request.headers.get("sec-fetch-site", "none") in ("cross-site", "same-site")
     return host.hostname in allowed and same_origin and not foreign_site
 
@@ -103,7 +106,10 @@ async def _classify(request: Request) -> Response:
     try:
         async with request.form(max_files=most, max_part_size=limit("max_picture_mb") << 20) as form:
             files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
-            named = [(file.filename or "picture", await file.read()) for file in files]
+            # One byte over the limit is enough to see that a file is too large.
+            named = [
+                (file.filename or "picture", await file.read((limit("max_picture_mb") << 20) + 1)) for file in files
+            ]
     except Exception as error:  # python-multipart raises several kinds for a body it cannot read
         raise BadUpload(
             "The request could not be read.",
@@ -116,7 +122,7 @@ async def _classify(request: Request) -> Response:
     def answer() -> list[dict[str, object]]:
         from imgtag.serving.predictor import kept_predictor
 
-        answers = kept_predictor(run).classify(named, top=max(1, int(top)) if top.isdigit() else 5)
+        answers = kept_predictor(run).classify(named, top=max(1, int(top)) if top.isdecimal() else 5)
         return [a.as_dict() for a in answers]
 
     return JSONResponse(await run_in_threadpool(answer))
@@ -157,7 +163,7 @@ async def _upload(request: Request) -> Response:
             await run_in_threadpool(target.write, chunk)
     with _names_lock:
         storage.append_json_line(
-            folder / "names.jsonl", {"file": file, "path": unquote(request.query_params.get("path", "unnamed"))}
+            folder / "names.jsonl", {"file": file, "path": request.query_params.get("path", "unnamed")}
         )
     return JSONResponse({"received": written})
 

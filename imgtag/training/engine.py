@@ -85,7 +85,7 @@ def train_quick(run: Run, watch: Watch) -> None:
     }
     watch.finish(
         "stopped" if stopped else "finished",
-        message=_closing_words(run, best, strength, checked=len(rows["val"]) > 0, stopped=stopped),
+        message=_closing_words(run, best, strength, checked=bool(rows["val"]), stopped=stopped),
         pictures={split: len(part) for split, part in rows.items()},
         unreadable=[[u.path, u.reason] for u in unreadable],
         cached=cached,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -43,10 +44,11 @@ def make_recipe(preset: str = "quick", changes: Sequence[str] = ()) -> Recipe:
     for change in changes:
         recipe = _changed(recipe, change)
     backbone(recipe.backbone)
-    if recipe.epochs < 1 or (recipe.strength is not None and recipe.strength <= 0):
+    strength_fits = recipe.strength is None or 0 < recipe.strength < math.inf
+    if recipe.epochs < 1 or not 0 <= recipe.seed < 2**32 or not strength_fits:
         raise BadRecipe(
             "A setting is out of range.",
-            "epochs must be at least 1 and strength above 0.",
+            "epochs must be at least 1, strength a number above 0, and seed from 0 to 4294967295.",
             "Correct the value after --set.",
         )
     return recipe

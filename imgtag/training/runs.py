@@ -64,7 +64,9 @@ class Run:
     def config(self) -> dict[str, Any]:
         """config.json; empty when damaged."""
         found = storage.read_json(self.path / "config.json", {})
-        return found if isinstance(found, dict) else {}
+        kinds: dict[str, Any] = {"classes": list, "display_names": dict, "recipe": dict, "created": (int, float)}
+        whole = isinstance(found, dict) and all(isinstance(found.get(key), kind) for key, kind in kinds.items())
+        return found if whole else {}
 
     @cached_property
     def status(self) -> dict[str, Any]:
@@ -96,8 +98,8 @@ class Run:
 
     @property
     def has_model(self) -> bool:
-        """Whether there is a model to classify with."""
-        return (self.path / "model" / "model.json").is_file()
+        """Whether there is a model to classify with, and a run around it that explains it."""
+        return (self.path / "model" / "model.json").is_file() and self.state != "damaged"
 
     @property
     def recipe(self) -> Recipe:
@@ -229,7 +231,7 @@ def create_run(project: Project, recipe: Recipe) -> Run:
             "created": time.time(),
             "recipe": recipe.as_dict(),
             "classes": classes,
-            "display_names": {c: project.display_name(c) for c in classes},
+            "display_names": _unique_display_names(project, classes),
             "counts": {s: sum(r[3] == s for r in rows) for s in SPLITS},
         },
     )
@@ -261,6 +263,13 @@ def find_run(project: Project, id_: str = "") -> Run:
         if run.has_model:
             return run
     raise NotFound("This project has no trained model yet.", "No run has finished.", "Train it first (page Train).")
+
+
+def _unique_display_names(project: Project, classes: Sequence[str]) -> dict[str, str]:
+    """Display names by class; two classes of the same name get their folder behind it."""
+    shown = {c: project.display_name(c) for c in classes}
+    repeated = {name for name, times in Counter(shown.values()).items() if times > 1}
+    return {c: f"{name} [{c}]" if name in repeated else name for c, name in shown.items()}
 
 
 def _manifest_row(project: Project, picture: Picture, split: str) -> Sequence[str]:

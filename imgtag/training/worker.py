@@ -35,6 +35,7 @@ def main(run_dir: str) -> int:
     run = Run(Path(run_dir).absolute())
     with storage.locked(run.path / "lock"):
         watch = Watch(run.path)
+        watch.phase("preparing", "Getting ready")  # from here on, a death is seen as one
         try:
             with _turn(watch):
                 from imgtag.training.engine import train_quick

@@ -15,7 +15,7 @@ from imgtag.serving.predictor import Tag
 
 ACCENT, WRONG = "#14938a", "#d9480f"  # readable on the light and on the dark theme
 _MOST_POINTS = 1000
-_MOST_CELLS_WITH_NUMBERS = 20
+_MOST_CLASSES_WITH_NUMBERS = 20
 _TRAIN, _VAL = "learnt from (training)", "unseen (validation)"
 
 
@@ -136,7 +136,7 @@ def confusion_chart(evaluation: Evaluation, names: Mapping[str, str], *, key: st
         for i, label in enumerate(classes)
         for j, predicted in enumerate(classes)
     ]
-    few = len(classes) <= _MOST_CELLS_WITH_NUMBERS
+    few = len(classes) <= _MOST_CLASSES_WITH_NUMBERS
     side = 38 * len(classes) + 130 if few else 640
     picked = alt.selection_point(name="cell", fields=["label", "predicted"], on="click", clear="dblclick")
     order = [names.get(c, c) for c in classes]
@@ -146,29 +146,23 @@ def confusion_chart(evaluation: Evaluation, names: Mapping[str, str], *, key: st
         y=alt.Y("true:N", sort=order, title="what it is (label)", axis=alt.Axis(**plain)),
     )
     peak = max(1, int(evaluation.confusion.max()))
-    cells = (
-        base.mark_rect(stroke="#8884", strokeWidth=0.5 if few else 0.15, cursor="pointer")
-        .encode(
-            color=alt.Color("kind:N", scale=alt.Scale(domain=["right", "wrong"], range=[ACCENT, WRONG]), legend=None),
-            opacity=alt.Opacity(
-                "pictures:Q", scale=alt.Scale(domain=[0, peak], range=[0.03, 0.95], type="sqrt"), legend=None
-            ),
-            tooltip=[
-                alt.Tooltip("true:N", title="it is"),
-                alt.Tooltip("said:N", title="the model said"),
-                alt.Tooltip("pictures:Q"),
-            ],
-            strokeWidth=alt.condition(picked, alt.value(0.5), alt.value(0.5), empty=False),
-        )
-        .add_params(picked)
-    )
-    chart: Any = cells
+    shade = alt.Opacity("pictures:Q", scale=alt.Scale(domain=[0, peak], range=[0.03, 0.95], type="sqrt"), legend=None)
+    colour = alt.Color("kind:N", scale=alt.Scale(domain=["right", "wrong"], range=[ACCENT, WRONG]), legend=None)
+    ink = "#e6e9e8" if st.context.theme.type == "dark" else "#22302f"
+    layers: list[Any] = [base.mark_rect(stroke="#8884", strokeWidth=0.5).encode(color=colour, opacity=shade)]
     if few:
-        ink = "#e6e9e8" if st.context.theme.type == "dark" else "#22302f"
-        numbers = base.mark_text(fontSize=13, fontWeight=600, color=ink).encode(
-            text=alt.condition("datum.pictures > 0", "pictures:Q", alt.value("")),
-        )
-        chart = alt.layer(cells, numbers)
+        numbers = base.mark_text(fontSize=13, fontWeight=600, color=ink)
+        layers.append(numbers.encode(text=alt.condition("datum.pictures > 0", "pictures:Q", alt.value(""))))
+    # The clicks are taken by an invisible layer on top: the numbers would swallow them.
+    top = base.mark_rect(fill="#000", fillOpacity=0.001, stroke=ink, cursor="pointer").encode(
+        strokeWidth=alt.condition(picked, alt.value(2.5), alt.value(0), empty=False),
+        tooltip=[
+            alt.Tooltip("true:N", title="it is"),
+            alt.Tooltip("said:N", title="the model said"),
+            alt.Tooltip("pictures:Q"),
+        ],
+    )
+    chart = alt.layer(*layers, top.add_params(picked))
     state = st.altair_chart(chart.properties(height=side), on_select="rerun", key=key, selection_mode="cell")
     chosen = (state.get("selection") or {}).get("cell") or []
     return (str(chosen[0]["label"]), str(chosen[0]["predicted"])) if chosen else None

@@ -29,9 +29,7 @@ def class_table(project: Project, dataset: Dataset) -> None:
     """One class at a time: choose it, then change it."""
     with st.expander("Rename, merge or remove a class", icon=":material/edit:"):
         names = list(dataset.class_names)
-        chosen = st.selectbox(
-            "Class", names, format_func=lambda n: _described(project, dataset, n), key="class to edit"
-        )
+        chosen = st.selectbox("Class", names, format_func=lambda n: described(project, dataset, n), key="class to edit")
         if not chosen:
             return
         with st.container(horizontal=True, vertical_alignment="bottom"):
@@ -56,7 +54,7 @@ def class_table(project: Project, dataset: Dataset) -> None:
         others = [n for n in names if n != chosen]
         if others:
             with st.container(horizontal=True, vertical_alignment="bottom"):
-                into = st.selectbox("Merge into", others, format_func=lambda n: _described(project, dataset, n))
+                into = st.selectbox("Merge into", others, format_func=lambda n: described(project, dataset, n))
                 if st.button("Merge"):
                     with shown_errors():
                         done = edits.merge_classes(project, chosen, into)
@@ -86,7 +84,8 @@ def _trash(project: Project, name: str) -> None:
     flash(f"{count(done.moved, 'picture')} moved to the trash.")
 
 
-def _described(project: Project, dataset: Dataset, name: str) -> str:
+def described(project: Project, dataset: Dataset, name: str) -> str:
+    """A class for a list to choose from: what it is called, its folder if that differs, its pictures."""
     shown = project.display_name(name)
     folder = f" [{name}]" if shown != name else ""
     return f"{shown}{folder} ({dataset.counts[name]})"

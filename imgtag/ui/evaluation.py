@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-
 from typing import Any
 
 import pandas as pd
@@ -50,6 +49,26 @@ def headline(found: Evaluation) -> None:
             border=True,
             help="Expected calibration error: how far “90 % sure” is from being right 90 % of the time.",
         )
+
+
+def choose_cell(
+    found: Evaluation, names: Mapping[str, str], clicked: tuple[str, str] | None, *, key: str
+) -> tuple[str, str] | None:
+    """The cell of the matrix to look into: the one just clicked, or one from a list, mistakes first."""
+    cells = {(label, predicted): pictures for label, predicted, pictures in found.filled_cells}
+    if clicked != st.session_state.get(f"{key} clicked"):
+        st.session_state[f"{key} clicked"] = clicked
+        st.session_state[key] = clicked if clicked in cells else None
+    return st.selectbox(
+        "Pictures of",
+        list(cells),
+        index=None,
+        format_func=lambda c: (
+            f"{names[c[0]]} {'rightly' if c[0] == c[1] else 'wrongly'} called {names[c[1]]}: {cells[c]}"
+        ),
+        key=key,
+        placeholder="Choose a field",
+    )
 
 
 def prediction_grid(run: Run, predictions: Sequence[Prediction], names: Mapping[str, str], *, key: str) -> None:

@@ -32,6 +32,18 @@ def live_run(run: Run) -> None:
         watch()
 
 
+def choose_run(runs: list[Run], *, key: str) -> Run:
+    """A choice among trainings, the newest first. Every line is numbered: two of the same minute look alike."""
+    numbers = {run.id: len(runs) - place for place, run in enumerate(runs)}
+    by_id = {run.id: run for run in runs}
+
+    def title(id_: str) -> str:
+        run = by_id[id_]
+        return f"No. {numbers[id_]}, {moment(run.created)}, accuracy {percent(run.status.get('val_accuracy'))}"
+
+    return by_id[st.selectbox("Training", list(by_id), format_func=title, key=key)]
+
+
 def run_outcome(run: Run) -> None:
     """How the latest training ended, with its curves."""
     with st.container(border=True):
@@ -68,10 +80,11 @@ def run_outcome(run: Run) -> None:
 def runs_table(runs: list[Run]) -> None:
     """All trainings with date, pictures, accuracy and duration; a click on a line opens it in Review."""
     rows = []
-    for run in runs:
+    for place, run in enumerate(runs):
         status, counts = run.status, run.config.get("counts", {})
         rows.append(
             {
+                "No.": len(runs) - place,
                 "Date": moment(run.created) if run.created else run.id,
                 "Outcome": _STATES[run.state],
                 "Pictures": sum(counts.values()) if counts else None,

@@ -157,6 +157,7 @@ def test_with_under_three_pictures_a_class_a_middle_value_is_taken() -> None:
     assert head.choose_strength(features, labels, np.arange(6), 3) == 0.1
 
 
+@pytest.mark.filterwarnings("ignore:The least populated class")
 def test_one_class_may_be_tiny() -> None:
     features, labels = blobs()
     keep = np.flatnonzero((labels < 2) | (np.arange(90) == 60))

@@ -1,0 +1,91 @@
+"""Splits: decided once for each picture, kept when it moves, in the shares that were promised."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgtag.data import edits
+from imgtag.data.dataset import Picture, look
+from imgtag.data.projects import Project
+from imgtag.data.splits import SPLITS, assign_splits, read_splits, record_splits
+from tests.drawing import picture, sha, write_tree
+
+
+def pretend(count: int, label: str = "a") -> list[Picture]:
+    """Pictures that need not exist: only their ids and labels matter here."""
+    return [Picture(sha(f"{label}{n}".encode()), None, label, 0) for n in range(count)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("count", "train", "val", "test"), [(1, 1, 0, 0), (2, 1, 1, 0), (3, 2, 1, 0), (10, 7, 2, 1), (100, 70, 20, 10)]
+)
+def test_a_class_is_shared_out_70_20_10(count: int, train: int, val: int, test: int, project: Project) -> None:
+    found = Counter(assign_splits(project, pretend(count)).values())
+    assert (found["train"], found["val"], found["test"]) == (train, val, test)
+
+
+def test_every_class_is_shared_out_on_its_own(project: Project) -> None:
+    splits = assign_splits(project, [*pretend(10, "a"), *pretend(20, "b")])
+    assert Counter(splits[p.id] for p in pretend(20, "b")) == {"train": 14, "val": 4, "test": 2}
+
+
+def test_a_picture_keeps_its_split_when_the_set_grows_and_when_it_moves(shapes: Project) -> None:
+    first = assign_splits(shapes, look(shapes).labelled)
+    assert read_splits(shapes) == first
+    edits.move_pictures(shapes, list(first)[:6], "square")
+    edits.rename_class(shapes, "circle", "disc")
+    write_tree(shapes.images, {f"square/new-{n}.png": picture("green", n) for n in range(20)})
+    second = assign_splits(shapes, look(shapes).labelled)
+    assert len(second) == 44
+    assert {id_: second[id_] for id_ in first} == first
+
+
+def test_the_order_in_which_pictures_are_listed_does_not_matter(project: Project) -> None:
+    forwards = assign_splits(project, pretend(30))
+    (project.path / "splits.csv").unlink()
+    assert assign_splits(project, pretend(30)[::-1]) == forwards
+
+
+def test_imported_splits_are_kept_and_their_shares_are_used_for_what_comes_later(project: Project) -> None:
+    old = pretend(40)
+    record_splits(project, {p.id: "train" if n < 30 else "val" for n, p in enumerate(old)})
+    splits = assign_splits(project, [*old, *pretend(40, "b")])
+    assert Counter(splits[p.id] for p in old) == {"train": 30, "val": 10}
+    assert Counter(splits[p.id] for p in pretend(40, "b")) == {"train": 30, "val": 10}
+
+
+def test_the_same_bytes_in_two_splits_stay_in_training(project: Project) -> None:
+    record_splits(project, {"a": "val", "b": "train", "c": "test"})
+    record_splits(project, {"a": "train", "b": "test", "c": "val"})
+    assert read_splits(project) == {"a": "train", "b": "train", "c": "val"}
+
+
+def test_rows_that_make_no_sense_are_passed_over(project: Project) -> None:
+    (project.path / "splits.csv").write_text("sha256,split\na,train\nb,exam\n,val\nc\nd,test,extra\n")
+    assert read_splits(project) == {"a": "train", "d": "test"}
+
+
+def test_a_splits_file_saved_by_a_spreadsheet_is_still_understood(project: Project) -> None:
+    (project.path / "splits.csv").write_bytes("sha256,split\r\na,val\r\n".encode("utf-8-sig"))
+    assert read_splits(project) == {"a": "val"}
+
+
+@settings(max_examples=50, deadline=None)
+@given(sizes=st.lists(st.integers(0, 60), min_size=1, max_size=4), known=st.integers(0, 40))
+def test_every_picture_gets_one_split_and_no_class_is_more_than_one_picture_off(
+    sizes: list[int], known: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    project = Project(tmp_path_factory.mktemp("splits"))
+    pictures = [p for n, size in enumerate(sizes) for p in pretend(size, f"class {n}")]
+    assign_splits(project, pictures[:known])
+    splits = assign_splits(project, pictures)
+    assert set(splits) == {p.id for p in pictures}
+    assert set(splits.values()) <= set(SPLITS)
+    for n, size in enumerate(sizes):
+        found = Counter(splits[p.id] for p in pretend(size, f"class {n}"))
+        for split, share in (("train", 0.7), ("val", 0.2), ("test", 0.1)):
+            assert abs(found[split] - share * size) <= 1
