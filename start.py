@@ -1,14 +1,12 @@
 """One command for newcomers: makes .venv, installs what the app needs, starts the app and opens the browser.
 
-Standard library only. The file must parse on Python 3.6, so that an old Python gets to say that it is too old: hence
-typing.List and the like, and nothing newer in the syntax.
+Standard library only. It must parse on Python 3.6, so that an old Python can say that it is too old: hence List[str].
 """
 
 import argparse
 import contextlib
 import glob
 import hashlib
-import io
 import json
 import os
 import queue
@@ -30,8 +28,7 @@ ROOT = os.path.dirname(os.path.abspath(__file__))
 VENV = os.path.join(ROOT, ".venv")
 VENV_PYTHON = os.path.join(VENV, *(("Scripts", "python.exe") if sys.platform == "win32" else ("bin", "python")))
 LOG = os.path.join(VENV, "install.log")
-
-FIRST_INSTALL_GB = 8.0 if sys.platform == "linux" else 3.0  # on Linux PyTorch brings the CUDA libraries
+FIRST_INSTALL_GB = 10 if sys.platform == "linux" else 3  # while it runs; on Linux PyTorch brings the CUDA libraries
 # Without a desktop a text browser would take over this terminal.
 HAS_DESKTOP = sys.platform != "linux" or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")))
 USAGE = "start.py [--port N] [--no-browser]\n       start.py test [arguments of pytest]"
@@ -58,7 +55,7 @@ SENTENCES = {
         f"The system does not allow writing to {ROOT}: "
         "end any imgtag that still runs there, or move the folder to a place of your own, then start again."
     ),
-    r"ensurepip is not available|No module named '?(venv|ensurepip)": (
+    r"ensurepip is not\s+available|No module named '?(venv|ensurepip)": (
         "This Python has no venv module: install it (on Debian and Ubuntu: "
         f"sudo apt install python3.{sys.version_info[1]}-venv), then start again."
     ),
@@ -80,7 +77,7 @@ def diagnose(output: str) -> str:
         if re.search(pattern, output):
             return sentence
     errors = [line for line in output.splitlines() if "error" in line.lower()] or output.splitlines()[-1:] or ["?"]
-    return f"The installation failed (“{errors[-1].strip()}”): mend what {LOG} tells, then start again."
+    return f"The installation failed (“{errors[-1].strip()}”): mend that, then start again (details, if any: {LOG})."
 
 
 def check_room(gigabytes: float) -> None:
@@ -94,7 +91,7 @@ def check_room(gigabytes: float) -> None:
 def surroundings(**more: str) -> Dict[str, str]:
     """The environment of our children: the packages of .venv and no others, output at once and in UTF-8."""
     kept = {key: value for key, value in os.environ.items() if key not in ("PYTHONHOME", "PYTHONPATH", "PIP_USER")}
-    return dict(kept, PYTHONUNBUFFERED="1", PYTHONIOENCODING="utf-8", **more)
+    return dict(kept, PYTHONUNBUFFERED="1", PYTHONIOENCODING="utf-8", PIP_DISABLE_PIP_VERSION_CHECK="1", **more)
 
 
 @contextlib.contextmanager
@@ -144,10 +141,12 @@ def make_venv() -> None:
     check_room(FIRST_INSTALL_GB)
     print("Making a Python environment for imgtag in the folder .venv …", flush=True)
     python = getattr(sys, "_base_executable", sys.executable)  # we may run in the very .venv that has to go
-    with child([python, "-m", "venv", "--clear", VENV]) as process:
-        output = process.communicate()[0]
-    if process.returncode:
-        raise Problem(diagnose(output))
+    # In two steps, because venv by itself swallows what pip's installation says.
+    for command in ([python, "-m", "venv", "--clear", "--without-pip", VENV], [VENV_PYTHON, "-m", "ensurepip"]):
+        with child(command) as process:
+            output = process.communicate()[0]
+        if process.returncode:
+            raise Problem(diagnose(output))
 
 
 def stamp(requirements: str) -> str:
@@ -184,9 +183,10 @@ def install(requirements: str) -> None:
             shutil.rmtree(half)  # pip was interrupted while it unpacked this one, and would take it for whole
     for old in glob.glob(os.path.join(glob.escape(VENV), os.path.basename(requirements) + ".*.installed")):
         os.remove(old)
-    pip = [VENV_PYTHON, "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
-    pip += ["-r", requirements]
-    output, status = [], ""  # type: Tuple[List[str], str]
+    pip = [VENV_PYTHON, "-m", "pip", "install", "-r", requirements, "--no-input", "--progress-bar", "off"]
+    if shutil.disk_usage(ROOT).free < 1.5e9 * FIRST_INSTALL_GB:
+        pip.append("--no-cache-dir")  # pip would keep a second copy of the gigabytes that it downloads
+    output, status = [], "Preparing"  # type: Tuple[List[str], str]
     width = shutil.get_terminal_size().columns - 1
     # The system's folder for such files is often a small disk in memory, and PyTorch's wheels are gigabytes.
     scratch = tempfile.TemporaryDirectory(dir=VENV, ignore_cleanup_errors=True)
@@ -280,9 +280,9 @@ def main() -> int:
     """Run; every failure that can be foreseen becomes one sentence and the exit status 1."""
     sentence = too_old(tuple(sys.version_info[:3]))
     if sentence is None:
-        if isinstance(sys.stdout, io.TextIOWrapper):
+        if hasattr(sys.stdout, "reconfigure"):
             sys.stdout.reconfigure(errors="replace")  # a terminal without some letter is no reason to stop
-        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # in order, so that children end too
+        signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # in order: children end too
         try:
             return run(sys.argv[1:])
         except KeyboardInterrupt:

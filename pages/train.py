@@ -61,6 +61,6 @@ if latest and not running:
         with shown_errors():
             resume_training(latest)
             st.rerun()
-if runs:
+if runs and not running:
     st.subheader("All trainings", anchor=False)
     runs_table(runs)

@@ -29,6 +29,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b'{"status": "ok"}' if self.path == "/api/health" else b"")
 
+    def log_message(self, *words):
+        pass
+
 print("the app's own words", sys.argv[1:], flush=True)
 http.server.HTTPServer((sys.argv[2], int(sys.argv[4])), Handler).serve_forever()
 """
@@ -88,8 +91,11 @@ NONE_FOUND = (
         ("OSError: [WinError 112] There is not enough space on the disk: 'x'", "make room"),
         ("Error: [Errno 13] Permission denied: '/opt/imgtag/.venv'", "a place of your own"),
         ("ERROR: Could not install packages due to an OSError: [WinError 5] Access is denied: 'x'", "of your own"),
-        ("created because ensurepip is not available.  On Debian/Ubuntu systems, you need to", "apt install python3."),
-        ("/usr/bin/python3: No module named venv", "apt install python3."),
+        (
+            "successfully because ensurepip is not\navailable.  On Debian/Ubuntu systems, you need",
+            "apt install python3.",
+        ),
+        ("/x/.venv/bin/python: No module named ensurepip", "apt install python3."),
         ("Collecting x\n  error: subprocess-exited-with-error\nhint: see above\n", "“error: subprocess-exited-with"),
         ("", "install.log"),
     ],

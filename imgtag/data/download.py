@@ -1,15 +1,18 @@
 """Download one of torchvision's data sets: python -m imgtag.data.download NAME FOLDER.
 
-Prints a JSON list of [split, class, path]. A process of its own, because torchvision loads torch and a
-download that hangs can then be ended.
+Leaves a JSON list of [split, class, path] in FOLDER/listing.json; on stdout torchvision reports. A process of
+its own, because torchvision loads torch and a download that hangs can then be ended.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
+
+from imgtag.core import storage
+
+LISTING = "listing.json"
 
 _SPLITS: dict[str, dict[str, str]] = {
     "Flowers102": {"train": "train", "val": "valid", "test": "test"},
@@ -44,7 +47,4 @@ def _pets(folder: Path, split: str, folder_name: str) -> list[list[str]]:
 
 
 if __name__ == "__main__":
-    # torchvision reports on stdout: keep that channel for the listing.
-    channel, sys.stdout = sys.stdout, sys.stderr
-    rows = listing(sys.argv[1], Path(sys.argv[2]))
-    json.dump(rows, channel)
+    storage.write_json(Path(sys.argv[2]) / LISTING, listing(sys.argv[1], Path(sys.argv[2])))

@@ -176,7 +176,9 @@ class _Shelf:
             self._skip(candidate, "You put this picture in the trash earlier. Restore it from there to have it back.")
         else:
             name = stored_name(candidate.file.path.name, candidate.sha, facts.extension)
-            path = storage.free_place(self.project.path / edits.folder_of(label) / name)
+            path = self.project.path / edits.folder_of(label) / name
+            if path.exists() and storage.sha256_of(path) != candidate.sha:  # edited by hand since an earlier import
+                path = storage.free_place(path)
             storage.atomic_write(path, candidate.data)
             self.known[candidate.sha] = (label, path)
             self.moves.append(edits.Move(candidate.sha, "", edits.place(self.project, path)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -73,6 +74,9 @@ def _from_table(file: str, text: str, classes: Sequence[str]) -> LabelFile | Non
     has_header = rows[0][keys] not in classes
     header = rows[0] if has_header else [f"column {i + 1}" for i in range(width)]
     body = rows[1:] if has_header else rows
+    keyed = Counter(key for key, _ in {(row[keys], tuple(row)) for row in body})
+    if any(keyed[c] > 1 for c in classes):  # a row for every picture, not for every class
+        return None
     choices = {}
     for column in range(width):
         if column == keys or all(_is_number(row[column]) for row in body):

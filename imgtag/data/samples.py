@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from imgtag.core import storage
 from imgtag.core.errors import ImgtagError, Offline
 from imgtag.core.settings import home
 from imgtag.data.background import Job, start_job
+from imgtag.data.download import LISTING
 from imgtag.data.images import encode_png
 from imgtag.data.importing import import_files
 from imgtag.data.projects import Project, create_project, list_projects, trash_project
@@ -74,7 +74,7 @@ def download_sample(sample: Sample, job: Job) -> str:
     command = [sys.executable, "-m", "imgtag.data.download", sample.key, str(folder)]
     root = Path(__file__).resolve().parents[2]
     process = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=root, text=True
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=root
     )
     try:
         while process.poll() is None:
@@ -83,13 +83,11 @@ def download_sample(sample: Sample, job: Job) -> str:
             if job.should_stop():
                 process.kill()
             time.sleep(0.3)
-        output = process.stdout.read() if process.stdout else ""
-        if process.returncode != 0 or job.should_stop():
+        rows = storage.read_json(folder / LISTING)
+        if process.returncode != 0 or job.should_stop() or not rows:
             raise _download_failed(sample, job.should_stop())
-        return _import_listing(sample, json.loads(output), job).name
+        return _import_listing(sample, rows, job).name
     finally:
-        if process.stdout:
-            process.stdout.close()
         storage.remove_folder(folder)
 
 

@@ -125,14 +125,15 @@ def _look_at_pictures(
 
     watch.phase("looking", f"Looking at picture {done} of {total}", total, done)
     unreadable: list[Unreadable] = []
+    stopped = False
     try:
         watch.check_stop()
-        unreadable = compute_features(run.project.cache, row, extractor, pictures, on_batch)
+        compute_features(run.project.cache, row, extractor, pictures, on_batch, unreadable)
     except head.Stopped:
-        return unreadable, True
+        stopped = True
     for item in unreadable:
         log.warning("left out: %s: %s", item.path, item.reason)
-    return unreadable, False
+    return unreadable, stopped
 
 
 class _FirstLooks:

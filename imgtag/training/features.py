@@ -63,13 +63,13 @@ def compute_features(
     extractor: Extractor,
     pictures: Sequence[tuple[str, Path]],
     on_batch: Callable[[dict[str, np.ndarray]], None],
-) -> list[Unreadable]:
-    """Compute and cache features of (sha256, path) pairs; returns the pictures that could not be read.
+    unreadable: list[Unreadable],
+) -> None:
+    """Compute and cache features of (sha256, path) pairs; pictures that cannot be read are added to `unreadable`.
 
     on_batch gets each batch's new features by sha256 and may raise to stop: what is done is kept.
     Decoding runs in threads beside the network; memory does not grow with the number of pictures.
     """
-    unreadable: list[Unreadable] = []
     shard: dict[str, np.ndarray] = {}
     try:
         with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
@@ -84,7 +84,6 @@ def compute_features(
     finally:
         if shard:
             _write_shard(folder, row, shard)
-    return unreadable
 
 
 def network_input(source: bytes | Path, how: Preprocessing) -> np.ndarray:

@@ -21,6 +21,7 @@ from imgtag.ui.text import count, literal, percent
 from imgtag.ui.widgets import flash
 
 _SHOWN = 4
+_MENUS = "menus used"
 
 
 def project_card(project: Project) -> None:
@@ -82,25 +83,34 @@ def trashed_card(project: Project) -> None:
 
 
 def _menu(project: Project) -> None:
+    # A new key after each step: a popover with the old one would stay open over the changed card.
+    version = st.session_state.get(_MENUS, 0)
     with st.popover(
-        "", icon=":material/more_vert:", key=f"menu {project.name}", help="Rename, duplicate, trash", type="tertiary"
+        "",
+        icon=":material/more_vert:",
+        key=f"menu {project.name} {version}",
+        help="Rename, duplicate, trash",
+        type="tertiary",
     ):
-        name = st.text_input("Name", project.title, key=f"name {project.name}", max_chars=60)
+        name = st.text_input("Name", project.title, key=f"name {project.name} {version}", max_chars=60)
         if st.button("Rename", key=f"rename {project.name}", icon=":material/edit:", width="stretch"):
             with shown_errors():
                 rename_project(project, name)
-                flash("Renamed.")
-                st.rerun()
+                _done("Renamed.")
         if st.button("Duplicate", key=f"copy {project.name}", icon=":material/content_copy:", width="stretch"):
             with shown_errors(), st.spinner("Copying"):
                 copy = duplicate_project(project, f"{project.title} copy")
-                flash(f"“{copy.title}” was made.")
-                st.rerun()
+                _done(f"“{copy.title}” was made.")
         if st.button("Move to trash", key=f"trash {project.name}", icon=":material/delete:", width="stretch"):
             trash_project(project)
             close_project()
-            flash(f"“{project.title}” is in the trash. It can be restored at the end of this page.")
-            st.rerun()
+            _done(f"“{project.title}” is in the trash. It can be restored at the end of this page.")
+
+
+def _done(message: str) -> None:
+    st.session_state[_MENUS] = st.session_state.get(_MENUS, 0) + 1
+    flash(message)
+    st.rerun()
 
 
 def _some_pictures(dataset: Dataset) -> list[Picture]:

@@ -120,17 +120,18 @@ def _progress(run: Run) -> None:
     message = str(status.get("message") or "Starting the trainer")
     done, total = int(status.get("done") or 0), int(status.get("total") or 0)
     eta = status.get("eta_s")
-    st.markdown(f"**{literal(message)}**")
-    looking = status.get("phase") == "looking"
-    left = f"about {duration(eta)} left" if looking and eta else " "
+    # Stop stands at the right: where “Train” was a moment ago, a second click would hit it.
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown(f"**{literal(message)}**", width="stretch")
+        if run.state == "stopping":
+            st.caption("Stopping: the best so far is being kept.", width="content")
+        elif st.button("Stop and keep the best so far", icon=":material/stop:", key=f"stop {run.id}"):
+            stop_training(run)
+            st.rerun(scope="fragment")
+    left = f"about {duration(eta)} left" if status.get("phase") == "looking" and eta else " "
     st.progress(
         min(done / total, 1.0) if total else 0.0, text=f"{duration(status.get('seconds') or 0)} so far · {left}"
     )
-    if run.state == "stopping":
-        st.caption("Stopping: the best so far is being kept.")
-    elif st.button("Stop", icon=":material/stop:", key=f"stop {run.id}", help="Keeps the best so far."):
-        stop_training(run)
-        st.rerun(scope="fragment")
 
 
 def _figures(run: Run) -> None:

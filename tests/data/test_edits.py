@@ -353,7 +353,6 @@ def test_whatever_is_done_in_any_order_no_picture_is_lost_and_undo_leads_back_to
     for name, colour in (("circle", "red"), ("square", "blue")):
         drawn = {f"{n}.png": picture(colour, n, size=(16, 16)) for n in range(4)}
         write_tree(project.images / name, drawn)
-    project.set_display_names({"circle": "Ball"})
     start, expected = labels(project), all_bytes(project)
     for step in steps:
         try:
@@ -365,5 +364,3 @@ def test_whatever_is_done_in_any_order_no_picture_is_lost_and_undo_leads_back_to
         assert edits.undo(project).missing == ()
         assert all_bytes(project) == expected
     assert labels(project) == start
-    if not any(action == "merge" for action, _, _ in steps):
-        assert project.display_name("circle") == "Ball"

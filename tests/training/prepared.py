@@ -10,14 +10,14 @@ import functools
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 from imgtag.data.projects import Project, create_project
 from imgtag.training.backbones import BACKBONES
+from imgtag.training.engine import train_quick
 from imgtag.training.extractor import load_extractor
-from imgtag.training.jobs import start_training, wait_for
-from imgtag.training.recipes import Recipe, make_recipe
+from imgtag.training.progress import Watch
+from imgtag.training.recipes import Recipe
 from imgtag.training.runs import Run, create_run
 from tests.drawing import picture, write_tree
 
@@ -71,8 +71,8 @@ def _trained_numbers() -> Path:
         project = create_project("numbers")
         draw_numbers(project)
         project.set_display_names({label: display for label, (_, _, display) in NUMBERS.items()})
-        run = wait_for(start_training(project, make_recipe()))
-        assert run.state == "finished", run.log_text()
+        run = create_run(project, Recipe())
+        train_quick(run, Watch(run.path))
         return project.path
 
 
@@ -104,8 +104,3 @@ def a_run(project: Project, **recipe: object) -> Run:
 def bytes_of(colour: str, seed: int = 0, shape: str = "circle") -> bytes:
     """A toy picture that is in none of the prepared projects (their seeds are below 100)."""
     return picture(colour, 1000 + seed, shape=shape)
-
-
-def tree(folder: Path) -> Mapping[str, bytes]:
-    """All files below a folder with their bytes, to compare before and after."""
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}

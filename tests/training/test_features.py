@@ -11,7 +11,7 @@ from PIL import Image
 
 from imgtag.training import features
 from imgtag.training.extractor import Extractor
-from imgtag.training.features import cached_features, compute_features, network_input
+from imgtag.training.features import Unreadable, cached_features, compute_features, network_input
 from tests.drawing import encode, picture, quadrants, sha
 from tests.training.prepared import ROW
 
@@ -39,7 +39,9 @@ def written(folder: Path, count: int, start: int = 0) -> list[tuple[str, Path]]:
 
 def looked_at(cache: Path, pictures: Sequence[tuple[str, Path]]) -> dict[str, np.ndarray]:
     seen: dict[str, np.ndarray] = {}
-    assert compute_features(cache, ROW, EYE, pictures, seen.update) == []
+    bad: list[Unreadable] = []
+    compute_features(cache, ROW, EYE, pictures, seen.update, bad)
+    assert bad == []
     return seen
 
 
@@ -95,7 +97,7 @@ def test_a_stop_half_way_keeps_what_was_done(tmp_path: Path) -> None:
             raise Enough
 
     with pytest.raises(Enough):
-        compute_features(tmp_path / "cache", ROW, EYE, pictures, on_batch)
+        compute_features(tmp_path / "cache", ROW, EYE, pictures, on_batch, [])
     kept = cached_features(tmp_path / "cache", ROW, [id_ for id_, _ in pictures])
     assert set(kept) == set(done)
     missing = [item for item in pictures if item[0] not in kept]
@@ -139,7 +141,8 @@ def test_an_unreadable_picture_is_named_and_the_others_go_on(tmp_path: Path) -> 
     gone = tmp_path / "gone.png"
     pictures[4:4] = [(sha(cut.read_bytes()), cut), ("f" * 64, gone)]
     seen: dict[str, np.ndarray] = {}
-    bad = compute_features(tmp_path / "cache", ROW, EYE, pictures, seen.update)
+    bad: list[Unreadable] = []
+    compute_features(tmp_path / "cache", ROW, EYE, pictures, seen.update, bad)
     assert {Path(item.path).name for item in bad} == {"cut.png", "gone.png"}
     assert all(item.reason for item in bad)
     good = [item for item in pictures if item[1] not in (cut, gone)]
@@ -154,7 +157,8 @@ def test_a_picture_that_was_replaced_meanwhile_is_not_kept_under_the_old_name(tm
     id_, path = pictures[1]
     path.write_bytes(picture("purple", 99))
     seen: dict[str, np.ndarray] = {}
-    bad = compute_features(tmp_path / "cache", ROW, EYE, pictures, seen.update)
+    bad: list[Unreadable] = []
+    compute_features(tmp_path / "cache", ROW, EYE, pictures, seen.update, bad)
     assert [item.path for item in bad] == [str(path)]
     assert "changed" in bad[0].reason
     assert id_ not in seen
@@ -169,7 +173,7 @@ def test_shards_are_written_as_the_work_goes_on(tmp_path: Path) -> None:
     def on_batch(fresh: dict[str, np.ndarray]) -> None:
         on_disk.append(len(list((tmp_path / "cache").rglob("*.safetensors"))))
 
-    compute_features(tmp_path / "cache", ROW, EYE, pictures, on_batch)
+    compute_features(tmp_path / "cache", ROW, EYE, pictures, on_batch, [])
     assert on_disk[0] == 0
     assert on_disk[-1] == 1
     assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 2

@@ -1,0 +1,119 @@
+"""The predictor: answers as in the run, bad files beside good ones, several callers at once."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from imgtag.core.errors import BadModel
+from imgtag.review.metrics import read_predictions
+from imgtag.serving.predictor import Answer, kept_predictor, load_predictor
+from imgtag.training.runs import Run
+from tests.drawing import picture
+
+
+def chances(answer: Answer) -> dict[str, float]:
+    return {tag.label: tag.probability for tag in answer.tags}
+
+
+def test_a_picture_of_the_run_gets_the_answer_in_predictions_csv(trained: Run) -> None:
+    predictions = read_predictions(trained)
+    answers = load_predictor(trained).classify((p.path, trained.project.path / p.path) for p in predictions)
+    assert len(answers) == 36
+    for p, answer in zip(predictions, answers, strict=True):
+        assert answer.file == p.path
+        assert answer.tags[0].label == p.predicted
+        assert chances(answer) == pytest.approx(p.top, abs=0.01)
+
+
+def test_the_tag_shows_the_name_people_gave(trained: Run) -> None:
+    (answer,) = load_predictor(trained).classify([("x", picture("blue", 900, shape="square"))])
+    assert (answer.tags[0].label, answer.tags[0].display) == ("10", "ten")
+    assert answer.as_dict()["tags"][0]["class"] == "10"
+    assert sum(chances(answer).values()) == pytest.approx(1, abs=1e-4)
+    assert [t.probability for t in answer.tags] == sorted((t.probability for t in answer.tags), reverse=True)
+
+
+def test_bytes_and_path_of_a_picture_get_the_same_answer(trained: Run, tmp_path: Path) -> None:
+    data = picture("red", 901)
+    (tmp_path / "file.png").write_bytes(data)
+    by_bytes, by_path = load_predictor(trained).classify([("a", data), ("b", tmp_path / "file.png")])
+    assert chances(by_bytes) == pytest.approx(chances(by_path), abs=1e-3)
+
+
+def test_a_bad_file_among_good_ones_is_named_and_shifts_nothing(trained: Run, tmp_path: Path) -> None:
+    good = {f"{n}": picture("blue" if n % 2 else "red", 910 + n, shape="square" if n % 2 else "circle") for n in range(5)}
+    files: list[tuple[str, bytes | Path]] = list(good.items())
+    files[1:1] = [("page.jpg", b"<!DOCTYPE html>"), ("empty.png", b""), ("gone.png", tmp_path / "gone.png")]
+    answers = load_predictor(trained).classify(files)
+    assert [a.file for a in answers] == [name for name, _ in files]
+    for answer in answers:
+        if answer.file in good:
+            assert answer.error is None
+            assert answer.tags[0].label == ("10" if int(answer.file) % 2 else "2")
+        else:
+            assert answer.error
+            assert answer.tags == ()
+    assert "web page" in (answers[1].error or "")
+
+
+def test_no_file_gives_no_answer_and_only_bad_files_are_fine(trained: Run) -> None:
+    predictor = load_predictor(trained)
+    assert predictor.classify([]) == []
+    assert [bool(a.error) for a in predictor.classify([("x", b"x"), ("y", b"")])] == [True, True]
+
+
+def test_more_files_than_one_batch_keep_their_order(trained: Run) -> None:
+    predictor = load_predictor(trained)
+    files = [(str(n), picture(("green", "red")[n % 2], 920 + n)) for n in range(40)]
+    answers = predictor.classify(files)
+    assert [a.file for a in answers] == [str(n) for n in range(40)]
+    assert [a.tags[0].label for a in answers] == [("1", "2")[n % 2] for n in range(40)]
+
+
+def test_top_limits_the_number_of_tags(trained: Run) -> None:
+    predictor = load_predictor(trained)
+    for top, expected in ((1, 1), (2, 2), (50, 3)):
+        (answer,) = predictor.classify([("x", picture("red", 930))], top)
+        assert len(answer.tags) == expected
+
+
+def test_callers_at_the_same_time_get_their_own_answers(trained: Run) -> None:
+    predictor = load_predictor(trained)
+    colours = {"green": ("circle", "1"), "red": ("circle", "2"), "blue": ("square", "10")}
+
+    def ask(number: int) -> bool:
+        colour = list(colours)[number % 3]
+        shape, label = colours[colour]
+        (answer,) = predictor.classify([(colour, picture(colour, 940 + number, shape=shape))])
+        return answer.file == colour and answer.tags[0].label == label
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(ask, range(48)))
+
+
+def test_a_kept_predictor_is_loaded_once_and_anew_after_a_change(trained: Run) -> None:
+    first = kept_predictor(trained)
+    assert kept_predictor(trained) is first
+    weights = trained.path / "model" / "model.safetensors"
+    weights.touch()
+    assert kept_predictor(trained) is not first
+
+
+def test_the_server_keeps_few_models_in_memory(trained: Run) -> None:
+    import shutil
+
+    first = kept_predictor(trained)
+    for number in range(3):
+        copy = trained.path.with_name(f"copy-{number}")
+        shutil.copytree(trained.path, copy)
+        kept_predictor(Run(copy))
+    assert kept_predictor(trained) is not first
+
+
+def test_a_damaged_model_is_refused(trained: Run) -> None:
+    (trained.path / "model" / "model.safetensors").write_bytes(b"")
+    with pytest.raises(BadModel):
+        load_predictor(trained)
