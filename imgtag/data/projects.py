@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import colorsys
 import contextlib
 import time
 from dataclasses import dataclass
@@ -151,6 +150,15 @@ def create_at(path: Path, title: str = "") -> Project:
     return project
 
 
+def free_title(wanted: str) -> str:
+    """The wanted name, or with the first number behind it that no project has."""
+    taken = [name for project in list_projects() for name in (project.title, project.name)]
+    candidate, number = wanted, 2
+    while any(same_name(candidate, name) for name in taken):
+        candidate, number = f"{wanted[:55]} {number}", number + 1
+    return candidate
+
+
 def rename_project(project: Project, title: str) -> None:
     """Change the name people see. The folder keeps its name, so that scripts go on working."""
     title = check_name(title, "project")
@@ -191,12 +199,6 @@ def restore_project(project: Project) -> Project:
     """Bring a project back; if its place was taken meanwhile it gets a number."""
     place = storage.free_place(home() / project.name.rpartition("~")[0])
     return Project(storage.move(project.path, place))
-
-
-def class_colour(position: int) -> str:
-    """A colour for the n-th class: hues spread by the golden ratio, readable on light and dark."""
-    red, green, blue = colorsys.hls_to_rgb((0.08 + position * 0.618034) % 1.0, 0.52, 0.55)
-    return f"#{round(red * 255):02x}{round(green * 255):02x}{round(blue * 255):02x}"
 
 
 def _trash_folder() -> Path:

@@ -16,7 +16,7 @@ from imgtag.data.background import Job, start_job
 from imgtag.data.download import LISTING
 from imgtag.data.images import encode_png
 from imgtag.data.importing import import_files
-from imgtag.data.projects import Project, create_project, list_projects, trash_project
+from imgtag.data.projects import Project, create_project, free_title, trash_project
 from imgtag.data.sources import SourceFile
 
 _DIGITS_PER_CLASS = 60
@@ -45,7 +45,7 @@ def digits_sample(on_progress: Callable[[int, int, str], None] = lambda done, to
 
     Source: scikit-learn's copy of the UCI “Optical Recognition of Handwritten Digits” set, 8 x 8 pixels.
     """
-    project = create_project(_free_title("Handwritten digits"))
+    project = create_project(free_title("Handwritten digits"))
     import_files(
         project,
         [list(_digit_files())],
@@ -96,7 +96,7 @@ def _import_listing(sample: Sample, listing: list[list[str]], job: Job) -> Proje
     for split, label, path in listing:
         shown = PurePosixPath(split, label, Path(path).name) if split else PurePosixPath(label, Path(path).name)
         files.append(SourceFile(shown, Path(path).stat().st_size, Path(path).read_bytes))
-    project = create_project(_free_title(sample.title))
+    project = create_project(free_title(sample.title))
     try:
         import_files(
             project,
@@ -125,14 +125,6 @@ def _digit_files() -> Iterator[SourceFile]:
 
 def _constant(data: bytes) -> Callable[[], bytes]:
     return lambda: data
-
-
-def _free_title(title: str) -> str:
-    taken = {p.title.casefold() for p in list_projects()} | {p.name.casefold() for p in list_projects()}
-    candidate, number = title, 2
-    while candidate.casefold() in taken:
-        candidate, number = f"{title} {number}", number + 1
-    return candidate
 
 
 def _download_failed(sample: Sample, stopped: bool) -> ImgtagError:

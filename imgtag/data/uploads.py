@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from imgtag.core import storage
-from imgtag.core.errors import NotFound
+from imgtag.core.errors import Conflict, NotFound
 from imgtag.data.background import Job, find_job, start_job
 from imgtag.data.importing import Report, Skipped, import_files, name_staged
 from imgtag.data.label_files import LabelFile
@@ -17,13 +17,21 @@ from imgtag.data.sources import open_staged
 def import_upload(project: Project, batch: str) -> Job:
     """Start importing an upload that has arrived whole; returns the job that does it.
 
-    Raises NotFound when the upload is gone, for instance after a restart of the server.
+    Raises NotFound when the upload is gone, for instance after a restart of the server, and Conflict while
+    another import of the project is running.
     """
     if not (len(batch) == 32 and all(c in "0123456789abcdef" for c in batch)):
         raise _gone()
     folder = project.staging / batch
     if not folder.is_dir():
         raise _gone()
+    running = import_job(project)
+    if running and not running.finished:
+        raise Conflict(
+            "Another import of this project is running.",
+            "It was started in another window, and one import at a time is made.",
+            "Wait until it has ended, then add the files again.",
+        )
 
     def work(job: Job) -> Report:
         try:

@@ -176,10 +176,20 @@ def clear_stale_uploads() -> None:
                 storage.remove_folder(folder)
 
 
+async def _unknown(request: Request) -> Response:
+    # Without this, Streamlit would answer a mistyped address with its page and a 200.
+    raise NotFound(
+        f"There is nothing at {request.url.path} for {request.method}.",
+        "The address or the method is not one of the interface's.",
+        "Look at the list of routes in the README.",
+    )
+
+
 ROUTES = [
     Route("/api/health", _guarded(_health)),
     Route("/api/projects", _guarded(_projects)),
     Route("/api/projects/{name}/classify", _guarded(_classify), methods=["POST"]),
     Route("/api/projects/{name}/thumb/{id}", _guarded(_thumbnail)),
     Route("/api/projects/{name}/upload", _guarded(_upload), methods=["PUT"]),
+    Route("/api/{rest:path}", _guarded(_unknown), methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
 ]

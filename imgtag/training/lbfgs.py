@@ -24,13 +24,14 @@ def minimise(
     start: np.ndarray,
     *,
     passes: int,
-    tolerance: float = 1e-5,
+    tolerance: float = 1e-6,
     after: Callable[[np.ndarray], None] = lambda point: None,
 ) -> np.ndarray:
     """The point (float32, shape of `start`) where the objective is lowest.
 
     objective(point) returns its value and its gradient. `after` is called with the point of every step.
-    Ends after `passes` steps, or when a step improves the value by less than `tolerance` of itself.
+    Ends after `passes` steps, or when a step improves the value by less than `tolerance` times the
+    value or 1, whichever is larger (scipy's ftol).
     """
     point: np.ndarray = start.astype(np.float32)
     value, gradient = objective(point)
@@ -56,7 +57,7 @@ def minimise(
         improvement = value - new_value
         point, value, gradient = candidate, new_value, new_gradient
         after(point)
-        if improvement < tolerance * max(abs(value), 1e-3):
+        if improvement < tolerance * max(abs(value), 1.0):
             break
     return point
 

@@ -8,6 +8,7 @@ from imgtag.data.dataset import Dataset, Picture, look
 from imgtag.data.projects import (
     Project,
     duplicate_project,
+    free_title,
     rename_project,
     restore_project,
     trash_project,
@@ -99,7 +100,7 @@ def _menu(project: Project) -> None:
                 _done("Renamed.")
         if st.button("Duplicate", key=f"copy {project.name}", icon=":material/content_copy:", width="stretch"):
             with shown_errors(), st.spinner("Copying"):
-                copy = duplicate_project(project, f"{project.title} copy")
+                copy = duplicate_project(project, free_title(f"{project.title[:50]} copy"))
                 _done(f"“{copy.title}” was made.")
         if st.button("Move to trash", key=f"trash {project.name}", icon=":material/delete:", width="stretch"):
             trash_project(project)

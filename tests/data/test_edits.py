@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -274,8 +275,8 @@ def test_two_processes_that_sort_the_same_pictures_lose_none(shapes: Project) ->
     before = all_bytes(shapes)
     code = (
         "import sys; from pathlib import Path\n"
-        "from imgtag.core.errors import Conflict\n"
-        "from imgtag.data import edits; from imgtag.data.dataset import look; from imgtag.data.projects import Project\n"
+        "from imgtag.data import edits; from imgtag.data.dataset import look\n"
+        "from imgtag.data.projects import Project\n"
         "project, mine = Project(Path(sys.argv[1])), sys.argv[2]\n"
         "for n in range(40):\n"
         "    ids = sorted(look(project).by_id)\n"
@@ -355,10 +356,8 @@ def test_whatever_is_done_in_any_order_no_picture_is_lost_and_undo_leads_back_to
         write_tree(project.images / name, drawn)
     start, expected = labels(project), all_bytes(project)
     for step in steps:
-        try:
+        with contextlib.suppress(ImgtagError):  # the step makes no sense now; it must have changed nothing
             expected |= carry_out(project, step, tmp_path)
-        except ImgtagError:  # the step makes no sense now; it must have changed nothing
-            pass
         assert all_bytes(project) == expected, step
     while edits.last_change(project):
         assert edits.undo(project).missing == ()

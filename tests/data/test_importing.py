@@ -1,4 +1,4 @@
-"""Imports: every file is in, upright and whole, or named with its reason; killed or stopped half-way, it goes on later."""
+"""Imports: every file is in and whole, or named with its reason; killed or stopped half-way, they go on later."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from imgtag.data.importing import Progress, Report, import_files, name_staged
 from imgtag.data.projects import Project
 from imgtag.data.sources import SourceFile, open_sources
 from imgtag.data.splits import read_splits
-from tests.drawing import hashes, picture, sha, write_tree, zip_of
+from tests.drawing import hashes, picture, sha, zip_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -62,7 +62,11 @@ def test_pictures_come_in_byte_for_byte_under_their_class_with_a_readable_name(
 
 
 def test_the_extension_tells_the_truth_whatever_the_name_said(project: Project, tmp_path: Path) -> None:
-    files = {"a/png.jpg": picture("red"), "a/jpeg": picture("blue", format="JPEG"), "a/webp.gif": picture(format="WEBP")}
+    files = {
+        "a/png.jpg": picture("red"),
+        "a/jpeg": picture("blue", format="JPEG"),
+        "a/webp.gif": picture(format="WEBP"),
+    }
     bring_in(project, in_zip(tmp_path, files))
     assert sorted(p.suffix for p in (project.images / "a").iterdir()) == [".jpg", ".png", ".webp"]
 
@@ -175,10 +179,10 @@ def test_splits_of_the_folders_are_recorded_and_a_twin_stays_in_training(project
 
 def test_the_same_bytes_under_two_classes_go_to_unsorted(project: Project, tmp_path: Path) -> None:
     twin = picture("green")
-    report = bring_in(project, in_zip(tmp_path, {"cat/1.png": twin, "dog/1.png": twin, **CATS}))
+    report = bring_in(project, in_zip(tmp_path, {"cat/t.png": twin, "dog/t.png": twin, **CATS}))
     assert look(project).by_id[sha(twin)].label == ""
     assert edits.doubts(project) == {sha(twin): ["cat", "dog"]}
-    assert "“cat” and “dog”" in reasons(report)["set.zip/dog/1.png"]
+    assert "“cat” and “dog”" in reasons(report)["set.zip/dog/t.png"]
     assert {"cat", "dog"} == set(report.classes)
 
 

@@ -62,7 +62,7 @@ def test_tables_of_every_kind_without_a_header(separator: str, encoding: str) ->
         ("a.csv", b"1\n2\n10"),
         ("a.csv", b"file,label\nx.jpg,1\ny.jpg,2\nz.jpg,1\n"),
         ("a.csv", b"1,same\n2,same\n10,same"),
-        ("a.txt", b'title, "quoted\n' + b"a long story, " * 20_000 + b"\n1, 2\n"),
+        ("a.txt", b'title,"quoted\n' + b"a long story, " * 20_000 + b"\n1, 2\n"),
         ("a.txt", bytes(range(256)) * 4),
     ],
 )

@@ -42,7 +42,9 @@ def test_a_single_folder_of_pictures_is_a_class() -> None:
     [("train", "valid", "test"), ("Training", "Validation", "Testing"), ("TRAIN", "val", "TEST")],
 )
 def test_folders_for_splits_are_recognised_by_their_usual_names(train: str, val: str, test: str) -> None:
-    assert plan(f"set/{train}/cat/1.jpg", f"set/{val}/cat/2.jpg", f"set/{test}/cat/3.jpg", f"set/{train}/dog/4.jpg") == {
+    assert plan(
+        f"set/{train}/cat/1.jpg", f"set/{val}/cat/2.jpg", f"set/{test}/cat/3.jpg", f"set/{train}/dog/4.jpg"
+    ) == {
         f"set/{train}/cat/1.jpg": ("cat", "train"),
         f"set/{val}/cat/2.jpg": ("cat", "val"),
         f"set/{test}/cat/3.jpg": ("cat", "test"),

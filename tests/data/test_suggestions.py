@@ -39,7 +39,6 @@ def test_names_that_tell_their_class_are_sorted_by_one_click_and_back_by_undo(pr
 def test_the_digits_of_a_stored_name_are_not_taken_for_a_class(project: Project, tmp_path: Path) -> None:
     for name in [*"0123456789", *"abcdef"]:
         edits.add_class(project, name)
-    bring_in(project, tmp_path / "photos", {f"../loose{n}.png": picture("red", n) for n in ()})
     folder = write_tree(tmp_path / "loose", {f"photo{'x' * n}.png": picture("red", n) for n in range(40)})
     with open_sources(sorted(folder.iterdir())) as groups:
         import_files(project, groups, "test")

@@ -77,7 +77,7 @@ def test_an_upload_during_another_import_waits_and_is_not_lost(project: Project)
     first = start_job(import_key(project), "The import", lambda job: go.wait(20))
     batch = stage(project, {"cat/1.png": picture("red")})
     try:
-        with pytest.raises(Conflict, match="another import"):
+        with pytest.raises(Conflict, match="Another import"):
             import_upload(project, batch)
         assert (project.staging / batch).is_dir()
     finally:

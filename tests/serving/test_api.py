@@ -191,14 +191,13 @@ TRICKS = ["..", "../../etc/passwd", "..%2f..%2fproject.json", "%2e%2e%2f%2e%2e%2
 
 @pytest.mark.parametrize("trick", TRICKS)
 def test_path_tricks_in_an_id_find_nothing(server: Server, trick: str) -> None:
-    before = files_below(server.home)
+    before = set(files_below(server.home))
     answer = raw(server, f"GET /api/projects/numbers/thumb/{trick}")
     assert b'"version"' not in answer, "project.json must not come out"
     assert b"root:" not in answer
     status = int(answer.split(b" ", 2)[1])
-    # A path that normalises to something else is no route of ours: Streamlit answers with its page.
-    assert status in (400, 404) or (status == 200 and b"<!doctype html>" in answer[:2000].lower()), answer[:300]
-    assert files_below(server.home) == before
+    assert status in (400, 404), answer[:300]
+    assert set(files_below(server.home)) == before
 
 
 @pytest.mark.parametrize("trick", [*TRICKS, "home", ".cache", "numbers%2fimages", "%6eumbers%00"])
@@ -206,7 +205,7 @@ def test_path_tricks_in_an_id_find_nothing(server: Server, trick: str) -> None:
 def test_path_tricks_in_a_name_find_nothing(server: Server, route: str, trick: str) -> None:
     answer = raw(server, route.format(trick))
     status = int(answer.split(b" ", 2)[1])
-    assert status in (400, 404, 405) or (status == 200 and b"<!doctype html>" in answer[:2000].lower()), answer[:300]
+    assert status in (400, 404), answer[:300]
     assert b'"version"' not in answer and b"root:" not in answer
 
 
@@ -225,13 +224,6 @@ def test_an_unknown_picture_is_404_in_words(server: Server) -> None:
     answer = server.get(f"/api/projects/numbers/thumb/{'0' * 64}")
     assert answer.status_code == 404
     assert "no longer in the project" in error_of(answer)["title"]
-
-
-def test_an_id_with_anything_added_is_unknown(server: Server) -> None:
-    id_ = look(server.project).labelled[0].id
-    assert server.get(f"/api/projects/numbers/thumb/{id_}").status_code == 200
-    for wrong in (f"zz{id_}", f"{id_}00", id_.upper() + "x"):
-        assert server.get(f"/api/projects/numbers/thumb/{wrong}").status_code == 404
 
 
 def test_an_unknown_project_is_404_in_words(server: Server) -> None:
@@ -428,7 +420,12 @@ def test_an_upload_cut_off_half_way_leaves_no_file(server: Server) -> None:
     assert server.get("/api/health").status_code == 200
 
 
-def test_other_methods_are_not_taken(server: Server) -> None:
-    for method, path in (("DELETE", "thumb/x"), ("GET", "classify"), ("POST", "upload"), ("GET", "upload")):
-        answer = httpx.request(method, f"{server.url}/api/projects/numbers/{path}")
-        assert answer.status_code in (404, 405), (method, path)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("DELETE", "projects/numbers/thumb/x"), ("GET", "projects/numbers/classify"), ("POST", "projects/numbers/upload"),
+     ("GET", "projects/numbers"), ("GET", "nonsense"), ("POST", "health")],
+)  # fmt: skip
+def test_a_mistyped_address_or_method_is_404_in_words_and_no_page(server: Server, method: str, path: str) -> None:
+    answer = httpx.request(method, f"{server.url}/api/{path}")
+    assert answer.status_code == 404
+    assert method in error_of(answer)["title"]
