@@ -153,7 +153,7 @@ def _classify(options: argparse.Namespace) -> Result:
     if options.csv:
         from imgtag.serving.tables import answers_csv
 
-        storage.atomic_write(Path(options.csv), answers_csv(answers).encode("utf-8-sig"))
+        storage.atomic_write(Path(options.csv).absolute(), answers_csv(answers).encode("utf-8-sig"))
         _say(options, f"Written: {options.csv}")
     return [answer.as_dict() for answer in answers]
 

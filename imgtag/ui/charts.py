@@ -41,7 +41,7 @@ def learning_curves(metrics: Sequence[Mapping[str, Any]], *, key: str) -> None:
         with column:
             st.markdown(f"**{title}**")
             st.echarts_chart(
-                _curve_spec(table, unit, most=100.0 if name == "accuracy" else None),
+                _curve_spec(table, unit, 100.0 if name == "accuracy" else None, _learning_starts(rows, start)),
                 height=260,
                 key=f"{key}-{name}",
                 alt=title,
@@ -52,7 +52,14 @@ def _scaled(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
 
 
-def _curve_spec(table: pd.DataFrame, unit: str, most: float | None) -> dict[str, Any]:
+def _learning_starts(rows: Sequence[Mapping[str, Any]], start: float) -> float | None:
+    """Seconds at which all pictures had been seen; None when they were known before."""
+    if not rows or rows[0]["phase"] != "looking":
+        return None
+    return next((round(float(r["t"]) - start, 3) for r in rows if r["phase"] == "fitting"), None)
+
+
+def _curve_spec(table: pd.DataFrame, unit: str, most: float | None, learning: float | None) -> dict[str, Any]:
     def line(name: str) -> dict[str, Any]:
         return {
             "type": "line",
@@ -73,7 +80,18 @@ def _curve_spec(table: pd.DataFrame, unit: str, most: float | None) -> dict[str,
         "xAxis": {"type": "value", "name": "seconds", "nameLocation": "middle", "nameGap": 22, "min": 0},
         "yAxis": {"type": "value", "min": 0, "max": most, "axisLabel": {"formatter": "{value}" + unit}},
         "dataZoom": [{"type": "inside"}],
-        "series": [line(_TRAIN), line(_VAL)],
+        "series": [line(_TRAIN), {**line(_VAL), "markLine": _phase_line(learning)}],
+    }
+
+
+def _phase_line(learning: float | None) -> dict[str, Any]:
+    """A line where the first impressions end and learning from all pictures begins: the curve jumps there."""
+    return {
+        "symbol": "none",
+        "silent": True,
+        "lineStyle": {"type": "dashed", "color": "#8a938f", "width": 1},
+        "label": {"formatter": "all pictures seen", "position": "insideEndTop", "color": "#8a938f", "fontSize": 11},
+        "data": [] if learning is None else [{"xAxis": learning}],
     }
 
 

@@ -32,7 +32,7 @@ def headline(found: Evaluation) -> None:
     with st.grid(4, min_column_width=140):
         st.metric("Accuracy", percent(found.accuracy), border=True)
         st.metric(
-            "Mean of the classes (macro F1)",
+            "Class mean (macro F1)",
             percent(found.macro_f1),
             border=True,
             help="Every class counts the same, also the rare ones.",

@@ -142,14 +142,12 @@ def _figures(run: Run) -> None:
     st.success(f"**{headline}**", icon=":material/check_circle:")
     with st.grid(4, min_column_width=140):
         st.metric(
-            "Right on unseen pictures",
+            "Right (validation)",
             percent(val),
             border=True,
             help="Validation accuracy: on pictures kept back from learning; they only chose which round is kept.",
         )
-        st.metric(
-            "Right on test pictures", percent(test), border=True, help="Test accuracy: these pictures decided nothing."
-        )
+        st.metric("Right (test)", percent(test), border=True, help="Test accuracy: these pictures decided nothing.")
         st.metric("Learnt from", count(int(pictures.get("train", 0)), "picture"), border=True)
         st.metric("Took", duration(status.get("seconds")), border=True)
     with st.container(horizontal=True):

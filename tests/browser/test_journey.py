@@ -81,7 +81,7 @@ def train_and_kill_the_server(page: Page, server: Server) -> None:
     server.start()
     page.goto(address)
     expect(page.get_by_text("The training is finished.")).to_be_visible(timeout=PATIENCE_MS)
-    expect(page.get_by_text("Right on unseen pictures")).to_be_visible()
+    expect(page.get_by_text("Right (validation)")).to_be_visible()
 
 
 def wait_until_changed(page: Page, chart: Locator, before: bytes) -> None:

@@ -12,7 +12,6 @@ from imgtag.core.errors import BadName, NotFound
 from imgtag.data.dataset import look
 from imgtag.data.projects import (
     Project,
-    class_colour,
     create_at,
     create_project,
     duplicate_project,
@@ -173,9 +172,3 @@ def test_two_projects_of_one_name_trashed_in_the_same_second_both_come_back(home
     assert len(trashed_projects()) == 2
     found = {id_ for p in trashed_projects() for id_ in look(restore_project(p)).by_id}
     assert len(found) == 2
-
-
-def test_every_class_has_a_colour_of_its_own() -> None:
-    colours = [class_colour(n) for n in range(30)]
-    assert len(set(colours)) == 30
-    assert all(len(c) == 7 and c[0] == "#" and int(c[1:], 16) >= 0 for c in colours)

@@ -46,7 +46,9 @@ def test_the_figures_in_status_are_those_of_the_predictions(ready: Path, numbers
     for split in ("train", "val", "test"):
         chosen = [p for p in read_predictions(trained) if p.split == split]
         assert len(chosen) == trained.status["pictures"][split] > 0
-        assert trained.status[f"{split}_accuracy"] == pytest.approx(sum(p.right for p in chosen) / len(chosen), abs=1e-4)
+        assert trained.status[f"{split}_accuracy"] == pytest.approx(
+            sum(p.right for p in chosen) / len(chosen), abs=1e-4
+        )
         assert trained.status[f"{split}_loss"] == pytest.approx(sum(p.loss for p in chosen) / len(chosen), abs=1e-4)
 
 

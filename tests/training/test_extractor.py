@@ -88,7 +88,11 @@ def test_a_second_load_imports_neither_torch_nor_timm(ready: Path) -> None:
         "print(found.engine, [m for m in ('torch', 'timm', 'torchvision') if m in sys.modules])\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     engine, _, imported = done.stdout.strip().partition(" [")

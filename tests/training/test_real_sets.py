@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -55,19 +56,25 @@ def test_walle_and_doraemon_are_told_apart(ready: Path, project: Project, real_d
 
 
 @pytest.mark.slow
-def test_flowers_keep_their_names_though_numbers_sort_as_text(ready: Path, project: Project, real_data: Path) -> None:
-    """102 folders named 1 to 102 and cat_to_name.json: the classic off-by-index bug shows wrong flowers."""
-    source = real_data / "flowers-small"
-    names = json.loads(next(source.glob("*.json")).read_text())
-    bring_in(project, source)
+def test_flowers_keep_their_names_though_numbers_sort_as_text(
+    ready: Path, project: Project, real_data: Path, tmp_path: Path
+) -> None:
+    """Every third of the folders 1 to 102, and cat_to_name.json: the classic off-by-index bug shows wrong flowers."""
+    source = tmp_path / "flowers"
+    labels = [str(n) for n in range(1, 103, 3)]
+    shutil.copytree(
+        real_data / "flowers-small",
+        source,
+        ignore=lambda folder, names: [n for n in names if n.isdigit() and n not in labels],
+    )
+    names = json.loads((source / "cat_to_name.json").read_text())
+    report = bring_in(project, source)
+    assert list(report.classes) == labels
     run = train(project)
-    assert run.classes == [str(n) for n in range(1, 103)]
+    assert run.classes == labels != sorted(labels)
     assert run.status["val_accuracy"] >= 0.8
-    shown = {label: run.display_name(label) for label in run.classes}
-    assert shown == {label: " ".join(names[label].split()) for label in run.classes}
-    folder = source / "test" if (source / "test").is_dir() else source / "valid"
-    chosen = [sorted((folder / label).iterdir())[0] for label in ("2", "10", "11", "21", "73", "100") if (folder / label).is_dir()]
+    assert {label: run.display_name(label) for label in labels} == {label: names[label].strip() for label in labels}
+    chosen = [next(iter(sorted((source / "test" / label).iterdir()))) for label in ("4", "10", "37", "40", "73", "100")]
     answers = load_predictor(run).classify((str(p), p) for p in chosen)
     right = sum(a.tags[0].display == names[p.parent.name] for p, a in zip(chosen, answers, strict=True))
-    assert len(chosen) >= 5
-    assert right >= len(chosen) - 1
+    assert right >= 5
