@@ -43,9 +43,9 @@ if job and not job.finished:
 else:
     batch = upload_area(project, key=f"upload {project.name}")
     if batch and st.session_state.get("imported") != batch:
-        st.session_state["imported"] = batch
         with shown_errors():
             import_upload(project, batch)
+            st.session_state["imported"] = batch
             st.rerun()
     if job and job.error:
         show_error(job.error)
@@ -69,9 +69,13 @@ with st.grid(3, min_column_width=110):
     st.metric("Pictures in classes", f"{len(dataset.labelled):,}", border=True)
     st.metric("Classes", f"{len(dataset.class_names):,}", border=True)
     st.metric("Unsorted", f"{len(dataset.unsorted):,}", border=True)
+with st.container(horizontal=True):
+    if sum(1 for n in dataset.counts.values() if n) >= 2:
+        link("train", "Go on to training")
+    if dataset.unsorted:
+        link("label", f"Sort {count(len(dataset.unsorted), 'picture')}")
 if dataset.unsorted:
     offer_names(project, dataset)
-    link("label", f"Sort {count(len(dataset.unsorted), 'picture')}")
 if dataset.copies:
     st.warning(
         f"{count(len(dataset.copies), 'file')} in the folders repeat a picture byte for byte. They are counted once.",
@@ -82,5 +86,3 @@ if dataset.class_names:
     class_table(project, dataset)
 add_class_form(project)
 trash_area(project)
-if sum(1 for n in dataset.counts.values() if n) >= 2:
-    link("train", "Go on to training")

@@ -68,7 +68,8 @@ toolbar = st.container(border=True)
 chosen = select_from_grid(tiles, key=grid_key, label="Pictures to sort")
 
 with toolbar, st.container(horizontal=True, vertical_alignment="bottom"):
-    targets = [name for name in dataset.class_names if name != shown]
+    # A picture that lies in two classes may also be decided for the one that is shown.
+    targets = [name for name in dataset.class_names if name != shown or dataset.doubtful]
     target = st.selectbox(
         f"{count(len(chosen), 'picture')} chosen. Move to",
         targets,

@@ -39,10 +39,15 @@ else:
         st.markdown(
             f"**{count(len(dataset.labelled), 'picture')}** in **{count(filled, 'class', 'classes')}** are ready."
         )
+        own = project.settings.get("splits") == "imported"
+        kept_back = (
+            "Your validation and test pictures check the result."
+            if own
+            else "Of every ten pictures, two are kept back to check the result and one to test it at the end."
+        )
         st.caption(
             "Quick training: every picture is looked at once by a network that already knows a million photographs "
-            "(frozen pretrained backbone), then the differences between your classes are learnt on top. "
-            "About a fifth of the pictures is kept back to check the result."
+            f"(frozen pretrained backbone), then the differences between your classes are learnt on top. {kept_back}"
         )
         label = "Train again" if any(r.has_model for r in runs) else "Train"
         if st.button(label, type="primary", icon=":material/play_arrow:", disabled=blocked, key="train"):
@@ -50,7 +55,7 @@ else:
                 start_training(project, make_recipe("quick"))
                 st.rerun()
     for worry in worries:
-        show = st.error if worry.blocking else st.warning
+        show = st.error if worry.blocking else st.info if worry.hint else st.warning
         show(f"**{worry.title}**  \n{worry.explanation}  \n{worry.remedy}", icon=":material/info:")
     if blocked:
         link("label" if dataset.unsorted else "collect", "Sort pictures" if dataset.unsorted else "Collect pictures")

@@ -1,4 +1,4 @@
-"""The rules of the house, read from the source with ast: who may import whom, who may write files, how long a file may be.
+"""The rules of the house, read from the source with ast: who may import whom, who may write files, how long they are.
 
 Each rule is a function from source text to findings, and each is shown a planted violation, so that a rule
 that finds nothing any more fails too.
@@ -187,8 +187,8 @@ def test_pictures_are_decoded_in_one_place() -> None:
 # ----------------------------------------------------------------------------- who writes files
 
 WRITERS = {"write_text", "write_bytes", "unlink", "mkdir", "rmdir", "touch", "rmtree", "copytree", "copy2", "copyfile",
-           "makedirs", "removedirs", "symlink_to", "hardlink_to", "chmod", "to_csv", "to_json", "to_parquet", "to_excel",
-           "savez", "save", "save_file", "extractall", "NamedTemporaryFile", "mkstemp", "mkdtemp",
+           "makedirs", "removedirs", "symlink_to", "hardlink_to", "chmod", "to_csv", "to_json", "to_parquet",
+           "to_excel", "savez", "save", "save_file", "extractall", "NamedTemporaryFile", "mkstemp", "mkdtemp",
            "TemporaryDirectory"}  # fmt: skip
 OS_WRITERS = {"replace", "rename", "remove", "renames", "link", "symlink", "truncate", "ftruncate", "write"}
 WRITERS_OF_MODULES = {"os": OS_WRITERS, "shutil": {"move", "copy", "copyfileobj"}, "openvino": {"save_model"}}
@@ -263,15 +263,18 @@ def test_the_rule_sees_the_one_place_that_writes() -> None:
     ["open('a', 'w')", "open('a', mode='ab')", "open('a', 'x')", "open('a', 'r+')", "open('a', how)", "path.open('wb')",
      "os.open('a', os.O_WRONLY)", "path.write_text('x')", "path.write_bytes(b'')", "os.replace(a, b)", "os.remove(a)",
      "shutil.move(a, b)", "shutil.rmtree(a)", "path.unlink()", "path.mkdir()", "path.rename(b)", "frame.to_csv('a')",
-     "np.save('a', x)", "torch.save(x, 'a')", "picture.save('a')", "openvino.save_model(m, 'a')", "save_file(x, 'a')", "tempfile.mkdtemp()"],
+     "np.save('a', x)", "torch.save(x, 'a')", "picture.save('a')",
+     "openvino.save_model(m, 'a')", "save_file(x, 'a')", "tempfile.mkdtemp()"],
 )  # fmt: skip
 def test_a_planted_write_is_found(source: str) -> None:
     assert writes(source)
 
 
 @pytest.mark.parametrize(
-    "source", ["open('a')", "open('a', 'rb')", "path.open()", "path.open('r')", "os.open(f, os.O_RDONLY)", "text.replace('a', 'b')",
-               "Image.open(io.BytesIO(data), formats=x)", "storage.move(a, b)", "items.remove(x)", "save(tensors)", "os.open(os.devnull, os.O_WRONLY)"]
+    "source",
+    ["open('a')", "open('a', 'rb')", "path.open()", "path.open('r')", "os.open(f, os.O_RDONLY)",
+     "Image.open(io.BytesIO(data), formats=x)", "storage.move(a, b)", "items.remove(x)", "save(tensors)",
+     "text.replace('a', 'b')", "os.open(os.devnull, os.O_WRONLY)"],
 )  # fmt: skip
 def test_reading_is_no_write(source: str) -> None:
     assert writes(source) == []

@@ -53,6 +53,7 @@ def folder_of(label: str) -> str:
 def move_pictures(project: Project, ids: Sequence[str], label: str, *, import_batch: str = "") -> Change:
     """Put pictures into a class, or back to unsorted with an empty label.
 
+    Further files with the same bytes, copied in by hand, go to the trash: the move decides which label is right.
     `import_batch`: the import that does so, not a person; undoing that import takes it back, too.
     """
     with storage.locked(project.lock):
@@ -61,7 +62,8 @@ def move_pictures(project: Project, ids: Sequence[str], label: str, *, import_ba
         dataset = look(project)
         found = [dataset.by_id[id_] for id_ in dict.fromkeys(ids) if id_ in dataset.by_id]
         wanted = [(p.id, p.path, project.path / folder_of(label) / p.name) for p in found if p.label != label]
-        moves = _carry_out(project, "add" if import_batch else "move", wanted, import_batch)
+        spare = [(c.id, c.path, _trash_place(project, c.path)) for c in dataset.copies if c.id in set(ids)]
+        moves = _carry_out(project, "add" if import_batch else "move", [*spare, *wanted], import_batch)
     return Change(len(moves), tuple(id_ for id_ in ids if id_ not in dataset.by_id))
 
 
@@ -152,7 +154,7 @@ def last_change(project: Project) -> str:
     actions = [str(row["action"]) for row in batch]
     action = "add" if "add" in actions else actions[0]
     count = sum(len(row["moves"]) for row in batch if row["action"] == action)
-    return f"{_IN_WORDS.get(action, action)} {count} picture{'s' * (count != 1)}"
+    return f"{_IN_WORDS.get(action, action)} {count:,} picture{'s' * (count != 1)}"
 
 
 def undo(project: Project) -> Change:

@@ -78,7 +78,8 @@ class Project:
 
     def change_settings(self, **changes: Any) -> None:
         """Replace entries of project.json."""
-        storage.write_json(self.path / "project.json", {**self.settings, **changes})
+        with storage.locked(self.cache / ".settings.lock"):
+            storage.write_json(self.path / "project.json", {**self.settings, **changes})
 
     @property
     def class_entries(self) -> dict[str, dict[str, Any]]:

@@ -75,10 +75,13 @@ def open_staged(folder: Path) -> Iterator[list[list[SourceFile]]]:
             if not path.is_file():
                 continue
             shown = safe_parts(name)
-            if shown.suffix.lower() == ".zip" and zipfile.is_zipfile(path):
-                groups.append(_zip_files(stack, path, shown.name))
-            else:
-                loose.append(_disk_file(path, shown, local=path))
+            if shown.suffix.lower() == ".zip":
+                try:
+                    groups.append(_zip_files(stack, path, shown.name))
+                    continue
+                except BadUpload:
+                    pass  # one damaged zip must not stop the others: it is named in the report as a file
+            loose.append(_disk_file(path, shown, local=path))
         yield [*groups, *([loose] if loose else [])]
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 
 from imgtag.core import storage
 from imgtag.data.dataset import Picture
@@ -25,10 +26,11 @@ def read_splits(project: Project) -> dict[str, str]:
 
 def record_splits(project: Project, imported: Mapping[str, str]) -> None:
     """Keep the splits that an import's folders gave. The same bytes in two splits: train wins."""
-    known = read_splits(project)
-    for sha, split in imported.items():
-        known[sha] = min(known.get(sha, split), split, key=_RANK.__getitem__)
-    _write(project, known)
+    with _lock(project):
+        known = read_splits(project)
+        for sha, split in imported.items():
+            known[sha] = min(known.get(sha, split), split, key=_RANK.__getitem__)
+        _write(project, known)
     project.change_settings(splits="imported")
 
 
@@ -39,6 +41,11 @@ def assign_splits(project: Project, pictures: Sequence[Picture]) -> dict[str, st
     furthest behind its share: 70/20/10, or in a project whose folders came with splits, the shares of
     these. A class with two pictures has one to train and one to validate.
     """
+    with _lock(project):
+        return _assign(project, pictures)
+
+
+def _assign(project: Project, pictures: Sequence[Picture]) -> dict[str, str]:
     known = read_splits(project)
     shares = SHARES
     if project.settings.get("splits") == "imported" and known:
@@ -69,6 +76,10 @@ def _furthest_behind(dealt: Counter[str], shares: Mapping[str, float]) -> str:
     if not dealt.total():
         return "train"
     return max(SPLITS, key=lambda s: (round(shares[s] * after - dealt[s], 9), preference[s]))
+
+
+def _lock(project: Project) -> AbstractContextManager[None]:
+    return storage.locked(project.cache / ".splits.lock")
 
 
 def _write(project: Project, splits: Mapping[str, str]) -> None:

@@ -140,12 +140,16 @@ class Run:
 
 @dataclass(frozen=True)
 class Concern:
-    """Something to know before training: what, why it matters, what to do. `blocking` prevents the start."""
+    """Something to know before training: what, why it matters, what to do.
+
+    `blocking` prevents the start; a `hint` is no cause for worry.
+    """
 
     title: str
     explanation: str
     remedy: str
     blocking: bool = False
+    hint: bool = False
 
 
 def concerns(dataset: Dataset) -> list[Concern]:
@@ -189,7 +193,7 @@ def concerns(dataset: Dataset) -> list[Concern]:
             Concern(
                 f"{len(dataset.doubtful)} pictures lie in two class folders at once.",
                 "They are left out of training, because their label is not clear.",
-                "Remove one of the copies in each case.",
+                "On the Label page, move each of them to the class it belongs to.",
             )
         )
     if dataset.unsorted:
@@ -198,6 +202,7 @@ def concerns(dataset: Dataset) -> list[Concern]:
                 f"{len(dataset.unsorted)} pictures are not sorted yet.",
                 "Training uses only pictures that lie in a class.",
                 "Sort them on the Label page, or leave them for later.",
+                hint=True,
             )
         )
     return found

@@ -128,7 +128,7 @@ def _progress(run: Run) -> None:
         elif st.button("Stop and keep the best so far", icon=":material/stop:", key=f"stop {run.id}"):
             stop_training(run)
             st.rerun(scope="fragment")
-    left = f"about {duration(eta)} left" if status.get("phase") == "looking" and eta else " "
+    left = f"about {duration(round(eta))} left" if status.get("phase") == "looking" and eta else " "
     st.progress(
         min(done / total, 1.0) if total else 0.0, text=f"{duration(status.get('seconds') or 0)} so far · {left}"
     )

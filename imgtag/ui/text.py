@@ -39,11 +39,13 @@ def percent(share: float | None) -> str:
 def duration(seconds: float | None) -> str:
     """A time span in words.
 
-    >>> duration(8.3), duration(75), duration(4000)
-    ('8 s', '1 min 15 s', '1 h 7 min')
+    >>> duration(0.52), duration(18.3), duration(75), duration(4000)
+    ('0.5 s', '18 s', '1 min 15 s', '1 h 6 min')
     """
     if seconds is None:
         return ""
+    if seconds < 9.95:
+        return f"{seconds:.1f} s"
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -59,7 +59,7 @@ def confirm(title: str, text: str, button: str, action: Callable[[], None]) -> N
 def job_progress(job: Job) -> None:
     """Progress of a background job: bar, counts, name of the file, measured time left."""
     share = job.done / job.total if job.total else 0.0
-    eta = f", about {duration(job.eta_s)} left" if job.eta_s else ""
+    eta = f", about {duration(max(job.eta_s, 1))} left" if job.eta_s else ""
     counts = f"{job.done:,} of {job.total:,}{eta}" if job.total else "Getting ready"
     st.progress(min(share, 1.0), text=counts)
     st.caption(literal(job.message[-80:]) or " ")

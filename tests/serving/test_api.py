@@ -48,9 +48,7 @@ class Server:
 
     def classify(self, *files: tuple[str, bytes], query: str = "", **headers: str) -> httpx.Response:
         parts = [("image", (name, data, "image/png")) for name, data in files]
-        return httpx.post(
-            f"{self.url}/api/projects/numbers/classify{query}", files=parts, headers=headers, timeout=60
-        )
+        return httpx.post(f"{self.url}/api/projects/numbers/classify{query}", files=parts, headers=headers, timeout=60)
 
     def upload(self, path: str, data: object, batch: str = "", headers: object = None) -> httpx.Response:
         query = f"?batch={batch or uuid.uuid4().hex}&path={quote(path, safe='')}"
@@ -211,7 +209,12 @@ def test_path_tricks_in_a_name_find_nothing(server: Server, route: str, trick: s
 
 def raw(server: Server, request: str, *headers: str, host: str = "") -> bytes:
     """Send a request exactly as written, which no client library would, and read the whole answer."""
-    lines = [f"{request} HTTP/1.1", f"Host: {host or f'127.0.0.1:{server.port}'}", "Connection: close", "Content-Length: 0"]
+    lines = [
+        f"{request} HTTP/1.1",
+        f"Host: {host or f'127.0.0.1:{server.port}'}",
+        "Connection: close",
+        "Content-Length: 0",
+    ]
     with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
         connection.sendall("\r\n".join([*lines, *headers, "", ""]).encode())
         answer = b""
@@ -272,7 +275,9 @@ def test_the_apps_own_origin_and_localhost_are_welcome(server: Server) -> None:
 
 def test_a_good_and_a_bad_file_are_answered_side_by_side(server: Server) -> None:
     answer = server.classify(
-        ("blue.png", picture("blue", 950, shape="square")), ("bad.png", b"<!DOCTYPE html>"), ("red.png", picture("red", 951))
+        ("blue.png", picture("blue", 950, shape="square")),
+        ("bad.png", b"<!DOCTYPE html>"),
+        ("red.png", picture("red", 951)),
     )
     assert answer.status_code == 200
     first, bad, last = answer.json()
@@ -319,7 +324,9 @@ def test_requests_without_pictures_are_refused_in_words(server: Server) -> None:
         httpx.post(url, timeout=30),
         httpx.post(url, json={"a": 1}, timeout=30),
         httpx.post(url, data={"text": "no file"}, timeout=30),
-        httpx.post(url, content=b"--x\r\nrubbish", headers={"Content-Type": "multipart/form-data; boundary=x"}, timeout=30),
+        httpx.post(
+            url, content=b"--x\r\nrubbish", headers={"Content-Type": "multipart/form-data; boundary=x"}, timeout=30
+        ),
     ):
         assert answer.status_code == 400
         assert error_of(answer)["explanation"]
@@ -364,7 +371,8 @@ def test_an_upload_lies_in_staging_and_can_be_imported(server: Server, monkeypat
     assert not (project.staging / batch).exists()
 
 
-@pytest.mark.parametrize("name", ["../../../evil.png", "..\\..\\evil.png", "/etc/evil.png", "C:\\evil.png", "a/../../evil.png",
+@pytest.mark.parametrize("name", ["../../../evil.png", "..\\..\\evil.png", "/etc/evil.png", "C:\\evil.png",
+                                  "a/../../evil.png",
                                   "evil\0.png", "", "." * 300])  # fmt: skip
 def test_a_name_of_an_upload_never_becomes_a_path(server: Server, name: str) -> None:
     before = {path for path in files_below(server.home.parent) if "cache/uploads" not in path}

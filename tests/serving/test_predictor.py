@@ -44,7 +44,9 @@ def test_bytes_and_path_of_a_picture_get_the_same_answer(trained: Run, tmp_path:
 
 
 def test_a_bad_file_among_good_ones_is_named_and_shifts_nothing(trained: Run, tmp_path: Path) -> None:
-    good = {f"{n}": picture("blue" if n % 2 else "red", 910 + n, shape="square" if n % 2 else "circle") for n in range(5)}
+    good = {
+        f"{n}": picture("blue" if n % 2 else "red", 910 + n, shape="square" if n % 2 else "circle") for n in range(5)
+    }
     files: list[tuple[str, bytes | Path]] = list(good.items())
     files[1:1] = [("page.jpg", b"<!DOCTYPE html>"), ("empty.png", b""), ("gone.png", tmp_path / "gone.png")]
     answers = load_predictor(trained).classify(files)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy.optimize import minimize as scipy_minimize
@@ -64,7 +66,7 @@ def test_every_step_goes_down_and_is_reported_once() -> None:
     last = minimise(objective, np.zeros(12, np.float32), passes=25, after=lambda p: points.append(p.copy()))
     values = [objective(np.zeros(12, np.float32))[0], *(objective(p)[0] for p in points)]
     assert len(points) > 3
-    assert all(later < earlier for earlier, later in zip(values, values[1:], strict=False))
+    assert all(later < earlier for earlier, later in pairwise(values))
     assert np.array_equal(points[-1], last)
 
 

@@ -67,7 +67,9 @@ def test_curves_are_one_json_line_each_and_rounded(tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_goes_on_where_its_curve_ended(tmp_path: Path) -> None:
-    (tmp_path / "metrics.jsonl").write_text('{"t": 100.0, "phase": "looking"}\n{"t": 120.5, "phase": "looking"}\n{"t": 1')
+    (tmp_path / "metrics.jsonl").write_text(
+        '{"t": 100.0, "phase": "looking"}\n{"t": 120.5, "phase": "looking"}\n{"t": 1'
+    )
     watch = Watch(tmp_path)
     assert 120.5 <= watch.seconds < 125
     watch.measured("fitting", epoch=1)

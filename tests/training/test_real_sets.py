@@ -39,7 +39,9 @@ def test_walle_and_doraemon_are_told_apart(ready: Path, project: Project, real_d
     """The tutorial: fastai with a ResNet-34, 5 of 6 test pictures after one cycle, 6 of 6 after fine-tuning."""
     packed = tmp_path / "walle.zip"
     files = [p for p in sorted((real_data / "walle").rglob("*")) if p.is_file()]
-    packed.write_bytes(zip_of({f"walle/{p.relative_to(real_data / 'walle').as_posix()}": p.read_bytes() for p in files}))
+    packed.write_bytes(
+        zip_of({f"walle/{p.relative_to(real_data / 'walle').as_posix()}": p.read_bytes() for p in files})
+    )
     report = bring_in(project, packed)
     assert set(report.classes) == {"doraemon", "walle"}
     assert report.added + len(report.skipped) == len(files), "every file is taken or named"
