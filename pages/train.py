@@ -8,7 +8,7 @@ from imgtag.training.recipes import make_recipe
 from imgtag.training.runs import concerns, list_runs
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.navigation import link, require_project
-from imgtag.ui.runs import live_run, run_outcome, runs_table
+from imgtag.ui.runs import await_start, live_run, run_outcome, runs_table
 from imgtag.ui.text import count
 from imgtag.ui.widgets import empty_state, page_title, show_flash
 
@@ -32,6 +32,7 @@ if not dataset.pictures and not runs:
 if running:
     live_run(running)
 else:
+    await_start(project)
     worries = concerns(dataset)
     blocked = any(w.blocking for w in worries)
     with st.container(border=True):

@@ -91,7 +91,7 @@ def answers_overview(answers: Sequence[Answer]) -> None:
     if not any(table["Trouble"]):
         table = table.drop(columns="Trouble")
     sure = st.column_config.ProgressColumn(
-        format="%.0f %%", min_value=0, max_value=100, help="Probability of the likeliest class."
+        format="%.1f %%", min_value=0, max_value=100, help="Probability of the likeliest class."
     )
     st.dataframe(table, hide_index=True, height=min(38 + 36 * len(table), 330), column_config={"Sure": sure})
 

@@ -23,6 +23,7 @@ def learning_curves(metrics: Sequence[Mapping[str, Any]], *, key: str) -> None:
     """Loss and accuracy over time, for training and validation pictures; made to be redrawn often."""
     step = max(1, len(metrics) // _MOST_POINTS)
     rows = [*metrics[::step], *([metrics[-1]] if metrics and (len(metrics) - 1) % step else [])]
+    rows = _broken_between_phases(rows)
     start = float(rows[0]["t"]) if rows else 0.0
     seconds = [round(float(r["t"]) - start, 3) for r in rows]
     left, right = st.columns(2)
@@ -52,6 +53,16 @@ def _scaled(value: float | None, factor: float) -> float | None:
     return None if value is None else value * factor
 
 
+def _broken_between_phases(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rows with an empty one where the phase changes: first impressions and learning are two curves."""
+    broken: list[Mapping[str, Any]] = []
+    for row in rows:
+        if broken and row["phase"] != broken[-1]["phase"]:
+            broken.append({"t": row["t"], "phase": row["phase"]})
+        broken.append(row)
+    return broken
+
+
 def _learning_starts(rows: Sequence[Mapping[str, Any]], start: float) -> float | None:
     """Seconds at which all pictures had been seen; None when they were known before."""
     if not rows or rows[0]["phase"] != "looking":
@@ -68,7 +79,6 @@ def _curve_spec(table: pd.DataFrame, unit: str, most: float | None, learning: fl
             "showSymbol": len(table) < 60,
             "symbolSize": 5,
             "lineStyle": {"width": 2.5},
-            "connectNulls": True,
         }
 
     return {

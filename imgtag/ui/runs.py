@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from imgtag.training.jobs import stop_training
+from imgtag.data.projects import Project
+from imgtag.training.jobs import active_run, stop_training
 from imgtag.training.runs import Run
 from imgtag.ui import charts
 from imgtag.ui.navigation import go
@@ -30,6 +31,17 @@ def live_run(run: Run) -> None:
 
     with st.container(border=True):
         watch()
+
+
+def await_start(project: Project) -> None:
+    """Notice within seconds when a training is started in another window or on the command line."""
+
+    @st.fragment(run_every=3.0)
+    def look_again() -> None:
+        if active_run(project):
+            st.rerun()
+
+    look_again()
 
 
 def choose_run(runs: list[Run], *, key: str) -> Run:

@@ -69,10 +69,10 @@ def test_no_file_gives_no_answer_and_only_bad_files_are_fine(trained: Run) -> No
 
 def test_more_files_than_one_batch_keep_their_order(trained: Run) -> None:
     predictor = load_predictor(trained)
-    files = [(str(n), picture(("green", "red")[n % 2], 920 + n)) for n in range(40)]
+    files = [(str(n), picture(("green", "red")[n % 2], 920 + n)) for n in range(70)]
     answers = predictor.classify(files)
-    assert [a.file for a in answers] == [str(n) for n in range(40)]
-    assert [a.tags[0].label for a in answers] == [("1", "2")[n % 2] for n in range(40)]
+    assert [a.file for a in answers] == [str(n) for n in range(70)]
+    assert [a.tags[0].label for a in answers] == [("1", "2")[n % 2] for n in range(70)]
 
 
 def test_top_limits_the_number_of_tags(trained: Run) -> None:

@@ -129,7 +129,7 @@ def test_a_shard_of_another_width_is_passed_over(tmp_path: Path) -> None:
     looked_at(tmp_path / "cache", pictures)
     (shard,) = (tmp_path / "cache").rglob("*.safetensors")
     foreign = save({"features": np.zeros((1, 7), np.float16)}, {"ids": f'["{pictures[0][0]}"]'})
-    shard.with_name("0.safetensors").write_bytes(foreign)
+    shard.with_name("zzz.safetensors").write_bytes(foreign)
     found = cached_features(tmp_path / "cache", ROW, [id_ for id_, _ in pictures])
     assert found[pictures[0][0]].shape == (ROW.dimensions,)
 

@@ -1,0 +1,53 @@
+"""One training, two windows: both show it, either can stop it, and a killed trainer can be resumed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from imgtag.data.projects import Project
+from imgtag.training.runs import list_runs
+from tests.browser.conftest import Server
+from tests.drawing import picture, write_tree
+
+pytestmark = pytest.mark.browser
+
+
+def trainer_of(run_folder: Path) -> int:
+    """The process id of the trainer at work on a run."""
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                words = (process / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if b"imgtag.training.worker" in words and os.fsencode(run_folder) in words:
+                return int(process.name)
+    raise AssertionError("no trainer is at work on this run")
+
+
+def test_stop_in_one_window_and_kill_and_resume_show_in_the_other(page: Page, server: Server, shapes: Project) -> None:
+    write_tree(shapes.images / "circle", {f"more-{n}.png": picture("green", n) for n in range(700)})
+    address = f"{server.address}/train?project=toys"
+    page.goto(address)
+    other = page.context.new_page()
+    other.goto(address)
+    expect(other.get_by_role("button", name="Train", exact=True)).to_be_visible()
+    page.get_by_role("button", name="Train", exact=True).click()
+    stop = other.get_by_role("button", name="Stop and keep the best so far")
+    expect(stop).to_be_visible(timeout=30_000)
+    expect(page.get_by_text("Looking at picture")).to_be_visible(timeout=120_000)
+    (run,) = list_runs(shapes)
+    os.kill(trainer_of(run.path), signal.SIGKILL)
+    for window in (page, other):
+        expect(window.get_by_text("The training was interrupted.")).to_be_visible(timeout=10_000)
+    page.get_by_role("button", name="Go on where it stopped").click()
+    expect(stop).to_be_visible(timeout=30_000)
+    stop.click()
+    outcome = page.get_by_text("Stopped; the best so far was kept.").or_(page.get_by_text("Stopped before two classes"))
+    expect(outcome.first).to_be_visible(timeout=30_000)
+    other.close()
