@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 
 from PIL import Image
 
 from imgtag.core import storage
+from imgtag.core.errors import NotFound
 from imgtag.core.settings import limit
 from imgtag.data.dataset import look
 from imgtag.data.images import open_picture, thumbnail
@@ -40,6 +42,6 @@ def _keep(path: Path, picture: Image.Image, longest: int) -> bytes:
 
 
 def _path(project: Project, id_: str, large: bool) -> Path:
-    # id_ may come from a URL: only hex digits become part of a path.
-    safe = "".join(c for c in id_[:64] if c in "0123456789abcdef")
-    return project.cache / "thumbs" / safe[:2] / f"{safe}{'-large' if large else ''}.jpg"
+    if not re.fullmatch(r"[0-9a-f]{64}", id_):  # the id may come from a URL
+        raise NotFound("There is no such picture.", "Its id is not the sha256 of a picture.", "Look at the page again.")
+    return project.cache / "thumbs" / id_[:2] / f"{id_}{'-large' if large else ''}.jpg"

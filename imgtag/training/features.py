@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,7 @@ from imgtag.training.extractor import Extractor
 log = logging.getLogger(__name__)
 
 _SHARD = 256
+_SHARD_S = 5.0  # on a slow machine a shard is written before it is full
 
 
 @dataclass(frozen=True)
@@ -71,15 +73,16 @@ def compute_features(
     Decoding runs in threads beside the network; memory does not grow with the number of pictures.
     """
     shard: dict[str, np.ndarray] = {}
+    written = time.monotonic()
     try:
         with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
             for ids, batch in _batches(pool, row.preprocessing, extractor.batch, pictures, unreadable):
                 computed = extractor.run(batch).astype(np.float16)
                 fresh = dict(zip(ids, computed, strict=True))
                 shard.update(fresh)
-                if len(shard) >= _SHARD:
+                if len(shard) >= _SHARD or time.monotonic() - written >= _SHARD_S:
                     _write_shard(folder, row, shard)
-                    shard = {}
+                    shard, written = {}, time.monotonic()
                 on_batch(fresh)
     finally:
         if shard:
