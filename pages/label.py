@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from imgtag.data import edits
+from imgtag.data import edits, history
 from imgtag.data.dataset import UNSORTED, look
 from imgtag.ui.classes import add_class_form, described, undo_button
 from imgtag.ui.errors import shown_errors
@@ -52,7 +52,7 @@ if not pictures:
 
 pages = -(-len(pictures) // PAGE_SIZE)
 number = st.pagination(pages, key=f"page {project.name} {shown}") if pages > 1 else 1
-in_doubt = edits.doubts(project)
+in_doubt = history.doubts(project)
 tiles = [
     tile(
         project,

@@ -6,8 +6,6 @@ checks that a picture is still where the caller saw it, so two windows never mov
 
 from __future__ import annotations
 
-import time
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +15,8 @@ from imgtag.core import storage
 from imgtag.core.errors import BadName, NotFound
 from imgtag.core.names import check_name, same_name
 from imgtag.data.dataset import class_folders, look
+from imgtag.data.history import Move, last_batch, place, remember
 from imgtag.data.projects import Project
-
-
-@dataclass(frozen=True)
-class Move:
-    """A picture went from one place to another; places are relative to the project, "" = outside."""
-
-    id: str
-    origin: str
-    target: str
 
 
 @dataclass(frozen=True)
@@ -35,11 +25,6 @@ class Change:
 
     moved: int
     missing: tuple[str, ...] = ()
-
-
-def place(project: Project, path: Path) -> str:
-    """A path relative to the project, with forward slashes: the form used in history and manifests."""
-    return path.relative_to(project.path).as_posix()
 
 
 def folder_of(label: str) -> str:
@@ -146,21 +131,10 @@ def trash_class(project: Project, name: str) -> Change:
 # ----------------------------------------------------------------------------- undo
 
 
-def last_change(project: Project) -> str:
-    """What the next undo would take back, in words; empty when there is nothing."""
-    batch = _last_batch(project)
-    if not batch:
-        return ""
-    actions = [str(row["action"]) for row in batch]
-    action = "add" if "add" in actions else actions[0]
-    count = sum(len(row["moves"]) for row in batch if row["action"] == action)
-    return f"{_IN_WORDS.get(action, action)} {count:,} picture{'s' * (count != 1)}"
-
-
 def undo(project: Project) -> Change:
     """Take back the last change that was not taken back yet. Added pictures go to the trash."""
     with storage.locked(project.lock):
-        batch = _last_batch(project)
+        batch = last_batch(project)
         if not batch:
             raise NotFound("There is nothing to undo.", "No change is on record.", "")
         missing: list[str] = []
@@ -174,26 +148,6 @@ def undo(project: Project) -> Change:
     return Change(len(moves), tuple(missing))
 
 
-def remember_added(project: Project, moves: Sequence[Move], batch: str, source: str) -> None:
-    """Write an import's pictures to the history, under one batch so that one undo takes it back."""
-    _remember(project, "add", moves, batch=batch, source=source)
-
-
-def moved_by_hand(project: Project) -> set[str]:
-    """Ids of pictures that somebody sorted: an import never overrules that."""
-    rows = storage.read_json_lines(project.history)
-    return {str(m[0]) for row in rows if row.get("action") == "move" for m in row.get("moves", [])}
-
-
-def trashed_ids(project: Project) -> set[str]:
-    """Ids of pictures whose last recorded move was into the trash, where they still are."""
-    last: dict[str, str] = {}
-    for row in storage.read_json_lines(project.history):
-        for id_, _, target in row.get("moves", []):
-            last[str(id_)] = str(target)
-    return {id_ for id_, target in last.items() if target.startswith("trash/") and (project.path / target).exists()}
-
-
 def put_in_doubt(project: Project, id_: str, classes: Sequence[str], import_batch: str) -> None:
     """Move a picture that came under several classes to unsorted and remember which they were."""
     with storage.locked(project.lock):
@@ -203,28 +157,10 @@ def put_in_doubt(project: Project, id_: str, classes: Sequence[str], import_batc
             _carry_out(project, "doubt", [(id_, picture.path, target)], import_batch, classes=list(classes))
         else:
             stays = place(project, picture.path)
-            _remember(project, "doubt", [Move(id_, stays, stays)], import_batch, classes=list(classes))
-
-
-def doubts(project: Project) -> dict[str, list[str]]:
-    """Classes under which a picture came, for pictures that are in doubt, by id."""
-    rows = storage.read_json_lines(project.history)
-    return {str(m[0]): list(row["classes"]) for row in rows if row.get("action") == "doubt" for m in row["moves"]}
+            remember(project, "doubt", [Move(id_, stays, stays)], import_batch, classes=list(classes))
 
 
 # ----------------------------------------------------------------------------- private
-
-
-_IN_WORDS = {
-    "add": "adding",
-    "move": "moving",
-    "trash": "trashing",
-    "restore": "restoring",
-    "doubt": "setting aside",
-    "rename class": "renaming the class of",
-    "merge classes": "merging the classes of",
-    "trash class": "trashing the class of",
-}
 
 
 def _carry_out(
@@ -237,7 +173,7 @@ def _carry_out(
             landed = storage.move(source, target)
             moves.append(Move(id_, place(project, source), place(project, landed)))
     finally:
-        _remember(project, action, moves, batch, **more)
+        remember(project, action, moves, batch, **more)
     return moves
 
 
@@ -254,26 +190,6 @@ def _steps_back(
                 yield id_, now, project.path / origin if origin else _trash_place(project, now)
 
 
-def _remember(project: Project, action: str, moves: Sequence[Move], batch: str = "", **more: Any) -> None:
-    if not moves and action != "undo":  # an undo that found nothing is done all the same, or it would bar the way
-        return
-    row = {
-        "time": round(time.time(), 3),
-        "action": action,
-        "batch": batch or uuid.uuid4().hex[:12],
-        "moves": [[m.id, m.origin, m.target] for m in moves],
-        **more,
-    }
-    storage.append_json_line(project.history, row)
-
-
-def _last_batch(project: Project) -> list[dict[str, Any]]:
-    rows = storage.read_json_lines(project.history)
-    undone = {r.get("undoes") for r in rows}
-    live = [r for r in rows if r.get("moves") and r["action"] != "undo" and r["batch"] not in undone]
-    return [r for r in live if r["batch"] == live[-1]["batch"]] if live else []
-
-
 def _move_class(project: Project, source: str, target: str, action: str) -> int:
     pictures = [p for p in (project.images / source).iterdir() if p.is_file()]
     dataset = look(project)
@@ -284,7 +200,7 @@ def _move_class(project: Project, source: str, target: str, action: str) -> int:
         bridge = storage.move(project.images / source, project.images / f"{source}-renaming")
         storage.move(bridge, folder)
         moves = [Move(by_path[p], place(project, p), f"images/{target}/{p.name}") for p in pictures if p in by_path]
-        _remember(project, action, moves, classes=classes)
+        remember(project, action, moves, classes=classes)
     else:
         storage.make_folder(folder)
         wanted = [(by_path.get(p, ""), p, folder / p.name) for p in pictures]

@@ -19,7 +19,7 @@ from imgtag.core import storage
 from imgtag.core.errors import BadPicture
 from imgtag.core.names import stored_name
 from imgtag.core.settings import limit
-from imgtag.data import edits
+from imgtag.data import edits, history
 from imgtag.data.dataset import class_folders, look
 from imgtag.data.images import Facts, open_picture
 from imgtag.data.label_files import LabelFile, read_label_file
@@ -156,14 +156,14 @@ class _Shelf:
         self.source = source
         self.report = report
         self.batch = uuid.uuid4().hex[:12]
-        self.moves: list[edits.Move] = []
+        self.moves: list[history.Move] = []
         self.splits: dict[str, str] = {}
         dataset = look(project)
         self.known = {p.id: (p.label, p.path) for p in dataset.pictures}
         self.folders = {_same(name): name for name in dataset.class_names}
-        self.decided = edits.moved_by_hand(project)
-        self.trashed = edits.trashed_ids(project)
-        self.doubts = set(edits.doubts(project))
+        self.decided = history.moved_by_hand(project)
+        self.trashed = history.trashed_ids(project)
+        self.doubts = set(history.doubts(project))
 
     def place(self, candidate: _Candidate, facts: Facts) -> None:
         label = self._existing_spelling(candidate.placement.label)
@@ -181,7 +181,7 @@ class _Shelf:
                 path = storage.free_place(path)
             storage.atomic_write(path, candidate.data)
             self.known[candidate.sha] = (label, path)
-            self.moves.append(edits.Move(candidate.sha, "", edits.place(self.project, path)))
+            self.moves.append(history.Move(candidate.sha, "", history.place(self.project, path)))
             self.report.added += 1
             self.report.unsorted += not label
             if facts.note:
@@ -208,7 +208,7 @@ class _Shelf:
             self._skip(candidate, f"The same picture was in unsorted already; it is now in “{label}”.")
         else:
             self._write_history()
-            classes = sorted({label, *([there] if there else edits.doubts(self.project).get(sha, []))})
+            classes = sorted({label, *([there] if there else history.doubts(self.project).get(sha, []))})
             for name in classes:  # all of them can be chosen afterwards
                 self._ensure_class(name)
             edits.put_in_doubt(self.project, sha, classes, self.batch)
@@ -231,7 +231,7 @@ class _Shelf:
         self.report.skipped.append(Skipped(candidate.file.shown, reason))
 
     def _write_history(self) -> None:
-        edits.remember_added(self.project, self.moves, self.batch, self.source)
+        history.remember_added(self.project, self.moves, self.batch, self.source)
         self.moves = []
 
 

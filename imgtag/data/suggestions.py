@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from imgtag.data.dataset import Dataset, Picture, look
-from imgtag.data.edits import doubts, move_pictures
+from imgtag.data.edits import move_pictures
+from imgtag.data.history import doubts
 from imgtag.data.layout import guess_by_name
 from imgtag.data.projects import Project
 

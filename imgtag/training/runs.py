@@ -24,7 +24,7 @@ from imgtag.core import storage
 from imgtag.core.errors import NotEnough, NotFound
 from imgtag.core.settings import limit
 from imgtag.data.dataset import Dataset, Picture, look
-from imgtag.data.edits import place
+from imgtag.data.history import place
 from imgtag.data.projects import Project
 from imgtag.data.splits import SPLITS, assign_splits
 from imgtag.training.recipes import Recipe, recipe_from

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from imgtag.data import edits
+from imgtag.data import edits, history
 from imgtag.data.dataset import Dataset
 from imgtag.data.projects import Project
 from imgtag.ui.errors import shown_errors
@@ -71,7 +71,7 @@ def class_table(project: Project, dataset: Dataset) -> None:
 
 def undo_button(project: Project) -> None:
     """Take back the last change to the pictures, if there is one."""
-    last = edits.last_change(project)
+    last = history.last_change(project)
     if last and st.button(f"Undo {last}", icon=":material/undo:", key="undo"):
         with shown_errors():
             done = edits.undo(project)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from imgtag.core import storage
 from imgtag.core.errors import BadName, Conflict, ImgtagError, NotFound
-from imgtag.data import edits
+from imgtag.data import edits, history
 from imgtag.data.dataset import look
 from imgtag.data.importing import import_files
 from imgtag.data.projects import Project, create_at
@@ -50,19 +50,19 @@ def test_pictures_move_between_classes_and_unsorted_and_back_by_undo(shapes: Pro
     assert edits.move_pictures(shapes, some, "square") == edits.Change(5)
     assert edits.move_pictures(shapes, some[:2], "") == edits.Change(2)
     assert look(shapes).counts == {"circle": 7, "square": 15}
-    assert edits.last_change(shapes) == "moving 2 pictures"
+    assert history.last_change(shapes) == "moving 2 pictures"
     assert edits.undo(shapes) == edits.Change(2)
     assert edits.undo(shapes) == edits.Change(5)
     assert labels(shapes) == before
     assert all_bytes(shapes) == bytes_
-    assert edits.last_change(shapes) == ""
+    assert history.last_change(shapes) == ""
     with pytest.raises(NotFound, match="nothing to undo"):
         edits.undo(shapes)
 
 
 def test_a_picture_that_is_where_it_should_be_stays_and_is_no_change(shapes: Project) -> None:
     assert edits.move_pictures(shapes, ids(shapes, "circle"), "circle") == edits.Change(0)
-    assert edits.last_change(shapes) == ""
+    assert history.last_change(shapes) == ""
 
 
 def test_what_another_window_removed_is_named_and_the_others_move(shapes: Project) -> None:
@@ -113,11 +113,11 @@ def test_the_trash_shows_where_things_came_from_and_gives_them_back(shapes: Proj
     assert edits.trash_pictures(shapes, some) == edits.Change(3)
     trashed = edits.trashed_pictures(shapes)
     assert {p.relative_to(shapes.trash).parts[:2] for p in trashed} == {("images", "circle")}
-    assert edits.trashed_ids(shapes) == set(some)
+    assert history.trashed_ids(shapes) == set(some)
     assert all_bytes(shapes) == bytes_
     assert edits.restore_pictures(shapes, trashed) == edits.Change(3)
     assert labels(shapes) == before
-    assert edits.trashed_ids(shapes) == set()
+    assert history.trashed_ids(shapes) == set()
 
 
 def test_two_pictures_of_one_name_lie_in_the_trash_side_by_side(project: Project) -> None:
@@ -145,7 +145,7 @@ def test_an_undo_of_what_is_gone_for_good_says_so_and_bars_no_earlier_undo(shape
     edits.trash_pictures(shapes, [two])
     edits.empty_trash(shapes)
     assert edits.undo(shapes) == edits.Change(0, ("circle-1.png",))
-    assert edits.last_change(shapes) == "moving 1 picture"
+    assert history.last_change(shapes) == "moving 1 picture"
     assert edits.undo(shapes) == edits.Change(1)
     assert labels(shapes) == {id_: label for id_, label in before.items() if id_ != two}
 
@@ -294,7 +294,7 @@ def test_two_processes_that_sort_the_same_pictures_lose_none(shapes: Project) ->
     assert (len(dataset.pictures), dataset.copies) == (24, ())
     # The history tells of every picture where it is now.
     last = {m[0]: m[2] for row in storage.read_json_lines(shapes.history) for m in row["moves"]}
-    assert {id_: edits.place(shapes, dataset.picture(id_).path) for id_ in last} == last
+    assert {id_: history.place(shapes, dataset.picture(id_).path) for id_ in last} == last
 
 
 # ----------------------------------------------------------------------------- anything in any order
@@ -359,7 +359,7 @@ def test_whatever_is_done_in_any_order_no_picture_is_lost_and_undo_leads_back_to
         with contextlib.suppress(ImgtagError):  # the step makes no sense now; it must have changed nothing
             expected |= carry_out(project, step, tmp_path)
         assert all_bytes(project) == expected, step
-    while edits.last_change(project):
+    while history.last_change(project):
         assert edits.undo(project).missing == ()
         assert all_bytes(project) == expected
     assert labels(project) == start

@@ -13,7 +13,7 @@ import pytest
 
 from imgtag.core import storage
 from imgtag.core.errors import DiskFull
-from imgtag.data import edits
+from imgtag.data import edits, history
 from imgtag.data.dataset import look
 from imgtag.data.images import open_picture
 from imgtag.data.importing import Progress, Report, import_files, name_staged
@@ -58,7 +58,7 @@ def test_pictures_come_in_byte_for_byte_under_their_class_with_a_readable_name(
     assert report.classes == {"cat": 3, "dog": 2}
     assert hashes(project.images) == {sha(d) for d in (*CATS.values(), *DOGS.values())}
     assert [p.name for p in project.unsorted.iterdir()] == [f"loose-one-1-{sha(picture('green'))[:12]}.png"]
-    assert edits.last_change(project) == "adding 6 pictures"
+    assert history.last_change(project) == "adding 6 pictures"
 
 
 def test_the_extension_tells_the_truth_whatever_the_name_said(project: Project, tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_the_same_bytes_under_two_classes_go_to_unsorted(project: Project, tmp_p
     twin = picture("green")
     report = bring_in(project, in_zip(tmp_path, {"cat/t.png": twin, "dog/t.png": twin, **CATS}))
     assert look(project).by_id[sha(twin)].label == ""
-    assert edits.doubts(project) == {sha(twin): ["cat", "dog"]}
+    assert history.doubts(project) == {sha(twin): ["cat", "dog"]}
     assert "“cat” and “dog”" in reasons(report)["set.zip/dog/t.png"]
     assert {"cat", "dog"} == set(report.classes)
 
@@ -189,7 +189,7 @@ def test_the_same_bytes_under_two_classes_go_to_unsorted(project: Project, tmp_p
 def test_a_third_class_joins_the_doubt(project: Project, tmp_path: Path) -> None:
     twin = picture("green")
     bring_in(project, in_zip(tmp_path, {"cat/1.png": twin, "dog/1.png": twin, "eel/1.png": twin}))
-    assert edits.doubts(project)[sha(twin)] == ["cat", "dog", "eel"]
+    assert history.doubts(project)[sha(twin)] == ["cat", "dog", "eel"]
     assert len(look(project).pictures) == 1
 
 
@@ -211,7 +211,7 @@ def test_an_unsorted_picture_gets_the_label_that_a_later_import_knows(project: P
     assert "now in “cat”" in reasons(report)["set.zip/cat/1.png"]
     # That was no decision of a person: another label for it is a doubt.
     bring_in(project, in_zip(tmp_path, {"dog/1.png": picture("red")}, "third.zip"))
-    assert edits.doubts(project)[sha(picture("red"))] == ["cat", "dog"]
+    assert history.doubts(project)[sha(picture("red"))] == ["cat", "dog"]
 
 
 def test_what_a_person_decided_is_not_overruled(project: Project, tmp_path: Path) -> None:
@@ -252,7 +252,7 @@ def test_one_undo_takes_back_a_whole_import_even_one_with_doubts(project: Projec
     assert edits.undo(project).missing == ()
     assert {p.id: p.label for p in look(project).pictures} == before
     assert len(edits.trashed_pictures(project)) == 121
-    assert edits.last_change(project) == "adding 1 picture"
+    assert history.last_change(project) == "adding 1 picture"
 
 
 # ----------------------------------------------------------------------------- stopped, killed, no room

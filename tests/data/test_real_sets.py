@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from imgtag.data.dataset import look, natural_key
-from imgtag.data.edits import doubts
+from imgtag.data.history import doubts
 from imgtag.data.images import open_picture
 from imgtag.data.importing import Report, import_files
 from imgtag.data.projects import Project, create_project

@@ -1,0 +1,100 @@
+"""history.jsonl: one line for every change to the pictures, and what can be learnt from it.
+
+A line holds the time, the action, its batch (what one undo takes back) and the moves. Nothing is ever taken out.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imgtag.core import storage
+from imgtag.data.projects import Project
+
+_IN_WORDS = {
+    "add": "adding",
+    "move": "moving",
+    "trash": "trashing",
+    "restore": "restoring",
+    "doubt": "setting aside",
+    "rename class": "renaming the class of",
+    "merge classes": "merging the classes of",
+    "trash class": "trashing the class of",
+}
+
+
+@dataclass(frozen=True)
+class Move:
+    """A picture went from one place to another; places are relative to the project, "" = outside."""
+
+    id: str
+    origin: str
+    target: str
+
+
+def place(project: Project, path: Path) -> str:
+    """A path relative to the project, with forward slashes: the form used in history and manifests."""
+    return path.relative_to(project.path).as_posix()
+
+
+def remember(project: Project, action: str, moves: Sequence[Move], batch: str = "", **more: Any) -> None:
+    """Write a change down. A step without moves is not worth a line."""
+    if not moves and action != "undo":  # an undo that found nothing is done all the same, or it would bar the way
+        return
+    row = {
+        "time": round(time.time(), 3),
+        "action": action,
+        "batch": batch or uuid.uuid4().hex[:12],
+        "moves": [[m.id, m.origin, m.target] for m in moves],
+        **more,
+    }
+    storage.append_json_line(project.history, row)
+
+
+def remember_added(project: Project, moves: Sequence[Move], batch: str, source: str) -> None:
+    """Write an import's pictures to the history, under one batch so that one undo takes it back."""
+    remember(project, "add", moves, batch=batch, source=source)
+
+
+def last_batch(project: Project) -> list[dict[str, Any]]:
+    """The lines of the last change that was not taken back yet."""
+    rows = storage.read_json_lines(project.history)
+    undone = {r.get("undoes") for r in rows}
+    live = [r for r in rows if r.get("moves") and r["action"] != "undo" and r["batch"] not in undone]
+    return [r for r in live if r["batch"] == live[-1]["batch"]] if live else []
+
+
+def last_change(project: Project) -> str:
+    """What the next undo would take back, in words; empty when there is nothing."""
+    batch = last_batch(project)
+    if not batch:
+        return ""
+    actions = [str(row["action"]) for row in batch]
+    action = "add" if "add" in actions else actions[0]
+    count = sum(len(row["moves"]) for row in batch if row["action"] == action)
+    return f"{_IN_WORDS.get(action, action)} {count:,} picture{'s' * (count != 1)}"
+
+
+def moved_by_hand(project: Project) -> set[str]:
+    """Ids of pictures that somebody sorted: an import never overrules that."""
+    rows = storage.read_json_lines(project.history)
+    return {str(m[0]) for row in rows if row.get("action") == "move" for m in row.get("moves", [])}
+
+
+def trashed_ids(project: Project) -> set[str]:
+    """Ids of pictures whose last recorded move was into the trash, where they still are."""
+    last: dict[str, str] = {}
+    for row in storage.read_json_lines(project.history):
+        for id_, _, target in row.get("moves", []):
+            last[str(id_)] = str(target)
+    return {id_ for id_, target in last.items() if target.startswith("trash/") and (project.path / target).exists()}
+
+
+def doubts(project: Project) -> dict[str, list[str]]:
+    """Classes under which a picture came, for pictures that are in doubt, by id."""
+    rows = storage.read_json_lines(project.history)
+    return {str(m[0]): list(row["classes"]) for row in rows if row.get("action") == "doubt" for m in row["moves"]}
