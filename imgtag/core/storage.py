@@ -21,8 +21,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from filelock import FileLock, Timeout
-
 from imgtag.core.errors import Conflict, DiskFull, NoAccess
 from imgtag.core.settings import limit
 
@@ -280,42 +278,6 @@ def _inert(cell: Any) -> Any:
     if isinstance(cell, str) and cell[:1] in ("=", "+", "-", "@", "\t", "\r"):
         return "'" + cell
     return cell
-
-
-# ----------------------------------------------------------------------------- locks
-
-
-@contextlib.contextmanager
-def locked(path: Path, wait_s: float = 10.0) -> Iterator[None]:
-    """Hold a lock file for the length of a block; the system frees it when the process dies."""
-    with explained(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path, timeout=wait_s)
-        try:
-            lock.acquire()
-        except Timeout as error:
-            raise Conflict(
-                "Another window is changing this project right now.",
-                "The change did not finish within ten seconds.",
-                "Wait a moment and try again.",
-            ) from error
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def is_held(path: Path) -> bool:
-    """Whether a living process holds the lock file. Immune to process ids being used again."""
-    if not path.exists():
-        return False
-    lock = FileLock(path, timeout=0)
-    try:
-        lock.acquire()
-    except (Timeout, OSError):
-        return True
-    lock.release()
-    return False
 
 
 # ----------------------------------------------------------------------------- private

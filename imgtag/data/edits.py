@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgtag.core import storage
+from imgtag.core import locks, storage
 from imgtag.core.errors import BadName, NotFound
 from imgtag.core.names import check_name, same_name
 from imgtag.data.dataset import class_folders, look
@@ -41,7 +41,7 @@ def move_pictures(project: Project, ids: Sequence[str], label: str, *, import_ba
     Further files with the same bytes, copied in by hand, go to the trash: the move decides which label is right.
     `import_batch`: the import that does so, not a person; undoing that import takes it back, too.
     """
-    with storage.locked(project.lock):
+    with locks.locked(project.lock):
         if label:
             _require_class(project, label)
         dataset = look(project)
@@ -54,7 +54,7 @@ def move_pictures(project: Project, ids: Sequence[str], label: str, *, import_ba
 
 def trash_pictures(project: Project, ids: Sequence[str]) -> Change:
     """Move pictures to the trash, where their old place stays visible as a path."""
-    with storage.locked(project.lock):
+    with locks.locked(project.lock):
         dataset = look(project)
         found = [dataset.by_id[id_] for id_ in dict.fromkeys(ids) if id_ in dataset.by_id]
         moves = _carry_out(project, "trash", [(p.id, p.path, _trash_place(project, p.path)) for p in found])
@@ -70,7 +70,7 @@ def trashed_pictures(project: Project) -> list[Path]:
 
 def restore_pictures(project: Project, paths: Iterable[Path]) -> Change:
     """Move files of the trash back to where they came from."""
-    with storage.locked(project.lock):
+    with locks.locked(project.lock):
         wanted = [(storage.sha256_of(p), p, project.path / p.relative_to(project.trash)) for p in paths if p.is_file()]
         moves = _carry_out(project, "restore", wanted)
     return Change(len(moves))
@@ -89,7 +89,7 @@ def empty_trash(project: Project) -> int:
 def add_class(project: Project, name: str) -> str:
     """Make an empty class folder; returns the name in canonical form."""
     name = check_name(name)
-    with storage.locked(project.lock):
+    with locks.locked(project.lock):
         _require_free(project, name)
         storage.make_folder(project.images / name)
     return name
@@ -98,7 +98,7 @@ def add_class(project: Project, name: str) -> str:
 def rename_class(project: Project, old: str, new: str) -> str:
     """Give a class folder another name; its pictures and display name go along."""
     new = check_name(new)
-    with storage.locked(project.lock):
+    with locks.locked(project.lock):
         _require_class(project, old)
         if new != old:
             _require_free(project, new, but=old)
@@ -109,7 +109,7 @@ def rename_class(project: Project, old: str, new: str) -> str:
 
 def merge_classes(project: Project, source: str, into: str) -> Change:
     """Move all pictures of one class into another and drop the empty folder."""
-    with storage.locked(project.lock):
+    with locks.locked(project.lock):
         _require_class(project, source)
         _require_class(project, into)
         if source == into:
@@ -119,7 +119,7 @@ def merge_classes(project: Project, source: str, into: str) -> Change:
 
 def trash_class(project: Project, name: str) -> Change:
     """Move a class with its pictures to the trash."""
-    with storage.locked(project.lock):
+    with locks.locked(project.lock):
         _require_class(project, name)
         dataset = look(project)
         pictures = [p for p in (*dataset.pictures, *dataset.copies) if p.label == name]
@@ -133,7 +133,7 @@ def trash_class(project: Project, name: str) -> Change:
 
 def undo(project: Project) -> Change:
     """Take back the last change that was not taken back yet. Added pictures go to the trash."""
-    with storage.locked(project.lock):
+    with locks.locked(project.lock):
         batch = last_batch(project)
         if not batch:
             raise NotFound("There is nothing to undo.", "No change is on record.", "")
@@ -150,7 +150,7 @@ def undo(project: Project) -> Change:
 
 def put_in_doubt(project: Project, id_: str, classes: Sequence[str], import_batch: str) -> None:
     """Move a picture that came under several classes to unsorted and remember which they were."""
-    with storage.locked(project.lock):
+    with locks.locked(project.lock):
         picture = look(project).picture(id_)
         target = project.unsorted / picture.name
         if picture.label:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imgtag.core import storage
+from imgtag.core import locks, storage
 from imgtag.core.errors import BadName, NotFound
 from imgtag.core.names import check_name, plain, same_name, tidy_name
 from imgtag.core.settings import home
@@ -78,7 +78,7 @@ class Project:
 
     def change_settings(self, **changes: Any) -> None:
         """Replace entries of project.json."""
-        with storage.locked(self.cache / ".settings.lock"):
+        with locks.locked(self.cache / ".settings.lock"):
             storage.write_json(self.path / "project.json", {**self.settings, **changes})
 
     @property

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 
-from imgtag.core import storage
+from imgtag.core import locks, storage
 from imgtag.data.dataset import Picture
 from imgtag.data.projects import Project
 
@@ -79,7 +79,7 @@ def _furthest_behind(dealt: Counter[str], shares: Mapping[str, float]) -> str:
 
 
 def _lock(project: Project) -> AbstractContextManager[None]:
-    return storage.locked(project.cache / ".splits.lock")
+    return locks.locked(project.cache / ".splits.lock")
 
 
 def _write(project: Project, splits: Mapping[str, str]) -> None:

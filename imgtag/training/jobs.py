@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from imgtag.core import storage
+from imgtag.core import locks, storage
 from imgtag.core.errors import Conflict
 from imgtag.data.projects import Project
 from imgtag.training.recipes import Recipe
@@ -23,7 +23,7 @@ _children: list[subprocess.Popen[bytes]] = []
 
 def start_training(project: Project, recipe: Recipe) -> Run:
     """Freeze the pictures and start a trainer. A second click returns the run that is at work already."""
-    with storage.locked(project.cache / ".start.lock"):
+    with locks.locked(project.cache / ".start.lock"):
         running = active_run(project)
         if running:
             return running
@@ -44,7 +44,7 @@ def stop_training(run: Run) -> None:
 
 def resume_training(run: Run) -> Run:
     """Go on with an interrupted run: pictures that were looked at already are not looked at again."""
-    with storage.locked(run.project.cache / ".start.lock"):
+    with locks.locked(run.project.cache / ".start.lock"):
         if active_run(run.project):
             raise Conflict("A training is running already.", "", "Wait until it has finished.")
         storage.remove_file(run.path / "stop")

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from imgtag import __version__
-from imgtag.core import storage
+from imgtag.core import locks, storage
 from imgtag.core.errors import NotEnough, NotFound
 from imgtag.core.settings import limit
 from imgtag.data.dataset import Dataset, Picture, look
@@ -82,7 +82,7 @@ class Run:
         state = str(self.status.get("state", ""))
         if state in FINAL_STATES:
             return state
-        if storage.is_held(self.path / "lock"):
+        if locks.is_held(self.path / "lock"):
             return "stopping" if (self.path / "stop").exists() else "running"
         updated = self.status.get("updated")
         if state == "starting" and isinstance(updated, (int, float)) and time.time() - updated < _GRACE_S:

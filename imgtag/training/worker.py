@@ -18,7 +18,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from imgtag.core import storage
+from imgtag.core import locks, storage
 from imgtag.core.errors import ImgtagError
 from imgtag.core.settings import home
 from imgtag.training.progress import Watch
@@ -33,7 +33,7 @@ def main(run_dir: str) -> int:
     tune_allocator()
     lower_priority()
     run = Run(Path(run_dir).absolute())
-    with storage.locked(run.path / "lock"):
+    with locks.locked(run.path / "lock"):
         watch = Watch(run.path)
         watch.phase("preparing", "Getting ready")  # from here on, a death is seen as one
         try:

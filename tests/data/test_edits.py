@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgtag.core import storage
+from imgtag.core import locks, storage
 from imgtag.core.errors import BadName, Conflict, ImgtagError, NotFound
 from imgtag.data import edits, history
 from imgtag.data.dataset import look
@@ -259,7 +259,7 @@ def test_a_class_removed_by_another_window_meanwhile_is_named(step: str, shapes:
             found.append(error)
 
     thread = threading.Thread(target=other_window)
-    with storage.locked(shapes.lock):
+    with locks.locked(shapes.lock):
         thread.start()
         time.sleep(0.2)  # it waits for the lock now
         os.rename(shapes.images / "circle", shapes.images / "disc 2")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from imgtag.core import storage
+from imgtag.core import locks
 from imgtag.core.errors import Conflict, NotEnough
 from imgtag.data.projects import Project, create_project
 from imgtag.review.metrics import evaluate, read_predictions
@@ -130,7 +130,7 @@ def test_a_killed_trainer_is_seen_within_seconds_and_resumes_with_what_was_seen(
 
 def test_a_trainer_killed_before_its_first_picture_is_seen_within_seconds(ready: Path, shapes: Project) -> None:
     run = start_training(shapes, make_recipe())
-    until(lambda: storage.is_held(run.path / "lock"))
+    until(lambda: locks.is_held(run.path / "lock"))
     time.sleep(0.2)
     kill_hard(run)
     assert until(lambda: now(run).state == "interrupted") < 5
@@ -160,7 +160,7 @@ def test_a_second_click_returns_the_run_that_is_at_work(ready: Path, shapes: Pro
 def test_trainings_of_two_projects_stand_in_line_and_both_finish(ready: Path, shapes: Project) -> None:
     other = create_project("others")
     many_pictures(other, 20)
-    with storage.locked(ready / ".training.lock"):  # a third one is at work
+    with locks.locked(ready / ".training.lock"):  # a third one is at work
         runs = [start_training(p, make_recipe()) for p in (other, shapes)]
         until(lambda: all(now(run).status.get("phase") == "waiting" for run in runs))
         assert all(now(run).active for run in runs)
@@ -173,7 +173,7 @@ def test_trainings_of_two_projects_stand_in_line_and_both_finish(ready: Path, sh
 
 
 def test_stopping_a_run_that_waits_ends_it_while_the_other_goes_on(ready: Path, shapes: Project) -> None:
-    with storage.locked(ready / ".training.lock"):  # somebody trains
+    with locks.locked(ready / ".training.lock"):  # somebody trains
         run = start_training(shapes, make_recipe())
         until(lambda: now(run).status.get("phase") == "waiting")
         stop_training(run)

@@ -151,8 +151,8 @@ def test_a_stale_status_is_not_shown_as_running(shapes: Project) -> None:
 def test_a_held_lock_means_running_until_its_process_dies(shapes: Project) -> None:
     run = say(create_run(shapes, Recipe()), state="running", updated=0)
     code = (
-        "import sys, time; from pathlib import Path; from imgtag.core import storage\n"
-        "with storage.locked(Path(sys.argv[1])):\n    print('held', flush=True); time.sleep(60)\n"
+        "import sys, time; from pathlib import Path; from imgtag.core import locks\n"
+        "with locks.locked(Path(sys.argv[1])):\n    print('held', flush=True); time.sleep(60)\n"
     )
     holder = subprocess.Popen(
         [sys.executable, "-c", code, str(run.path / "lock")], cwd=ROOT, stdout=subprocess.PIPE, text=True
