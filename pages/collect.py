@@ -33,7 +33,7 @@ def watch_import(project: Project) -> None:
     with st.container(border=True):
         st.markdown("**Taking the pictures in**")
         job_progress(job)
-        if st.button("Stop", icon=":material/stop:", help="What is in already stays."):
+        if st.button("Stop; what is in already stays", icon=":material/stop:"):
             job.stop()
 
 
@@ -55,6 +55,8 @@ else:
 
 dataset = look(project)
 if not dataset.pictures and not dataset.class_names:
+    if job and not job.finished:
+        st.stop()
     empty_state(
         "No pictures yet",
         "Ten pictures of each class are a start, fifty are better. Different backgrounds, sizes and light help most.",

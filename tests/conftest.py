@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from imgtag.data.projects import Project, create_project
+from imgtag.training.runs import Run, find_run
+from tests import prepared
 from tests.drawing import picture, write_tree
 
 PER_CLASS = 12
@@ -34,6 +36,25 @@ def shapes(project: Project) -> Project:
         drawn = {f"{name}-{n}.png": picture(colour, n, shape=shape) for n in range(PER_CLASS)}
         write_tree(project.images / name, drawn)
     return project
+
+
+@pytest.fixture
+def ready(home: Path) -> Path:
+    """A home folder in which the backbone is converted already."""
+    prepared.link_backbones(home)
+    return home
+
+
+@pytest.fixture
+def numbers(ready: Path) -> Project:
+    """A project with the classes 1, 2 and 10 of 12 pictures each, and one finished run."""
+    return prepared.copy_trained(ready)
+
+
+@pytest.fixture
+def trained(numbers: Project) -> Run:
+    """The finished run of `numbers`."""
+    return find_run(numbers)
 
 
 @pytest.fixture(scope="session")

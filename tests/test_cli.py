@@ -14,22 +14,8 @@ import pytest
 
 from imgtag.data.projects import Project
 from tests.drawing import picture, write_tree, zip_of
-from tests.training import prepared
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-@pytest.fixture
-def ready(home: Path) -> Path:
-    """A home folder in which the backbone is converted already."""
-    prepared.link_backbones(home)
-    return home
-
-
-@pytest.fixture
-def numbers(ready: Path) -> Project:
-    """The project of the classes 1, 2 and 10 with one finished run."""
-    return prepared.copy_trained(ready)
 
 
 def imgtag(*arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:

@@ -22,8 +22,8 @@ from PIL import Image
 from imgtag.data.dataset import look
 from imgtag.data.projects import Project
 from imgtag.data.uploads import import_upload
+from tests import prepared
 from tests.drawing import picture, sha, zip_of
-from tests.training import prepared
 
 ROOT = Path(__file__).resolve().parents[2]
 OWN_HEADER = {"X-Imgtag-Upload": "1"}

@@ -20,7 +20,7 @@ from imgtag.training.model import load_model
 from imgtag.training.progress import Watch
 from imgtag.training.runs import Run
 from tests.drawing import picture, write_tree
-from tests.training.prepared import ROW, a_run, draw_numbers
+from tests.prepared import ROW, a_run, draw_numbers
 
 
 def train(project: Project, **recipe: object) -> Run:

@@ -16,7 +16,7 @@ from imgtag.training.backbones import build
 from imgtag.training.extractor import load_extractor, weights_file
 from imgtag.training.features import network_input
 from tests.drawing import picture
-from tests.training.prepared import ROW, backbones
+from tests.prepared import ROW, backbones
 
 ROOT = Path(__file__).resolve().parents[2]
 COLOURS = ("red", "green", "blue", "yellow", "purple", "grey")

@@ -13,7 +13,7 @@ from imgtag.training import features
 from imgtag.training.extractor import Extractor
 from imgtag.training.features import Unreadable, cached_features, compute_features, network_input
 from tests.drawing import encode, picture, quadrants, sha
-from tests.training.prepared import ROW
+from tests.prepared import ROW
 
 
 def average_colours(pictures: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from imgtag.training.model import load_model
 from imgtag.training.recipes import make_recipe
 from imgtag.training.runs import Run, list_runs
 from tests.drawing import picture, write_tree
-from tests.training.prepared import many_pictures
+from tests.prepared import many_pictures
 
 MANY = 170  # pictures a class: more than the 256 of a shard, so that a kill leaves some of them cached
 

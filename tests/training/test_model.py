@@ -17,7 +17,7 @@ from imgtag.core.errors import BadModel
 from imgtag.training.extractor import weights_file
 from imgtag.training.model import load_model
 from imgtag.training.runs import Run
-from tests.training.prepared import ROW
+from tests.prepared import ROW
 
 
 def facts(run: Run) -> dict[str, Any]:

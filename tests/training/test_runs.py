@@ -22,7 +22,7 @@ from imgtag.training.model import load_model
 from imgtag.training.recipes import Recipe
 from imgtag.training.runs import ACTIVE_STATES, FINAL_STATES, Run, concerns, create_run, find_run, list_runs
 from tests.drawing import picture, sha, write_tree
-from tests.training.prepared import draw_numbers
+from tests.prepared import draw_numbers
 
 ROOT = Path(__file__).resolve().parents[2]
 STATES = {*FINAL_STATES, *ACTIVE_STATES, "interrupted", "damaged"}

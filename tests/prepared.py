@@ -6,11 +6,14 @@ Each test gets its own copy (or link) of them under its own IMGTAG_HOME.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import functools
-import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from imgtag.data.projects import Project, create_project
 from imgtag.training.backbones import BACKBONES
@@ -33,27 +36,18 @@ def _own_home() -> Path:
     return folder
 
 
-class _At:
+@contextlib.contextmanager
+def _at(folder: Path) -> Iterator[None]:
     """IMGTAG_HOME set to a folder for the length of a block."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __enter__(self) -> None:
-        self.before = os.environ.get("IMGTAG_HOME")
-        os.environ["IMGTAG_HOME"] = str(self.folder)
-
-    def __exit__(self, *error: object) -> None:
-        if self.before is None:
-            del os.environ["IMGTAG_HOME"]
-        else:
-            os.environ["IMGTAG_HOME"] = self.before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IMGTAG_HOME", str(folder))
+        yield
 
 
 @functools.cache
 def backbones() -> Path:
     """A folder with the converted backbone, as the first training on a machine leaves it (about 10 s)."""
-    with _At(_own_home()):
+    with _at(_own_home()):
         load_extractor(ROW)
     return _own_home() / ".cache" / "backbones"
 
@@ -67,7 +61,7 @@ def link_backbones(home: Path) -> None:
 @functools.cache
 def _trained_numbers() -> Path:
     backbones()
-    with _At(_own_home()):
+    with _at(_own_home()):
         project = create_project("numbers")
         draw_numbers(project)
         project.set_display_names({label: display for label, (_, _, display) in NUMBERS.items()})
