@@ -32,11 +32,12 @@ else:
     files = st.file_uploader("Pictures to classify", accept_multiple_files=True, key="files")
 
 if not files:
-    empty_state(
-        "Nothing to classify yet",
-        "Drop one or many pictures above. They are only looked at, not added to your project.",
-        ":material/image_search:",
-    )
+    if way == "Files":
+        empty_state(
+            "Nothing to classify yet",
+            "Drop one or many pictures above. They are only looked at, not added to your project.",
+            ":material/image_search:",
+        )
     st.stop()
 
 answers = classify_uploads(run, files)

@@ -63,5 +63,7 @@ def real_data() -> Path:
     beside = Path(__file__).resolve().parents[2] / "shared" / "data"
     folder = Path(os.environ.get("IMGTAG_TEST_DATA") or beside)
     if not folder.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail(f"the real photographs are not at {folder}, and CI must not pass without them")
         pytest.skip(f"the real photographs are not at {folder}: set IMGTAG_TEST_DATA to their folder")
     return folder
