@@ -206,7 +206,13 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m imgtag", description="Train your own image tagger.")
-    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    def show_help(options: argparse.Namespace) -> Result:
+        parser.print_help()
+        return {}
+
+    parser.set_defaults(command=show_help, json=False)
+    verbs = parser.add_subparsers(metavar="VERB")
 
     def verb(name: str, command: Callable[[argparse.Namespace], Result], about: str) -> argparse.ArgumentParser:
         made = verbs.add_parser(name, help=about, description=about)
@@ -235,7 +241,7 @@ def _parser() -> argparse.ArgumentParser:
     classifying.add_argument("--top", type=int, default=5)
     classifying.add_argument("--csv", default="", metavar="OUT")
     exporting = with_project(verb("export", _planned("Export"), "write a model or a report for others"))
-    exporting.add_argument("--to", required=True, metavar="OUT")
+    exporting.add_argument("--to", default="", metavar="OUT")
     exporting.add_argument("--run", default="", metavar="ID")
     exporting.add_argument(
         "--format", default="bundle", choices=("bundle", "onnx", "openvino", "torchscript", "report", "dataset")

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from imgtag.core.settings import limit
 from imgtag.serving.tables import answers_csv
 from imgtag.training.runs import list_runs
 from imgtag.ui.answers import answer_card, answers_overview, classify_uploads
@@ -29,7 +30,8 @@ if way == "Camera":
     photo = st.camera_input("Take a picture", key="camera")
     files = [photo] if photo else []
 else:
-    files = st.file_uploader("Pictures to classify", accept_multiple_files=True, key="files")
+    most = limit("max_picture_mb")
+    files = st.file_uploader("Pictures to classify", accept_multiple_files=True, key="files", max_upload_size=most)
 
 if not files:
     if way == "Files":
@@ -41,7 +43,10 @@ if not files:
     st.stop()
 
 answers = classify_uploads(run, files)
-st.subheader(f"{count(len(answers), 'picture')} classified", anchor=False)
+readable = [a for a in answers if not a.answer.error]
+unreadable = [a for a in answers if a.answer.error]
+trouble = f", {len(unreadable)} could not be read" if unreadable else ""
+st.subheader(f"{count(len(readable), 'picture')} classified{trouble}", anchor=False)
 if len(answers) > 1:
     answers_overview([a.answer for a in answers])
 st.download_button(
@@ -53,5 +58,5 @@ st.download_button(
 )
 pages = -(-len(answers) // PER_PAGE)
 number = st.pagination(pages, key="answers page") if pages > 1 else 1
-for position, shown in enumerate(answers[(number - 1) * PER_PAGE : number * PER_PAGE]):
+for position, shown in enumerate([*readable, *unreadable][(number - 1) * PER_PAGE : number * PER_PAGE]):
     answer_card(shown, key=f"bars {number} {position}")

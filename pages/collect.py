@@ -9,7 +9,7 @@ from imgtag.ui import charts
 from imgtag.ui.classes import add_class_form, class_table
 from imgtag.ui.errors import show_error, shown_errors
 from imgtag.ui.grid import upload_area
-from imgtag.ui.navigation import link, require_project
+from imgtag.ui.navigation import go, link, require_project
 from imgtag.ui.report import show_report
 from imgtag.ui.suggestions import offer_names
 from imgtag.ui.text import count
@@ -72,8 +72,9 @@ with st.grid(3, min_column_width=110):
     st.metric("Classes", f"{len(dataset.class_names):,}", border=True)
     st.metric("Unsorted", f"{len(dataset.unsorted):,}", border=True)
 with st.container(horizontal=True):
-    if sum(1 for n in dataset.counts.values() if n) >= 2:
-        link("train", "Go on to training")
+    enough = sum(1 for n in dataset.counts.values() if n) >= 2
+    if enough and st.button("Go on to training", type="primary", icon=":material/model_training:"):
+        go("train")
     if dataset.unsorted:
         link("label", f"Sort {count(len(dataset.unsorted), 'picture')}")
 if dataset.unsorted:

@@ -20,19 +20,23 @@ if projects:
 else:
     st.title("Welcome to imgtag", anchor=False)
     st.markdown(
-        "Teach your computer to tell pictures apart, without programming. **It works in four steps:**\n\n"
+        "Teach your computer to tell pictures apart, without programming. **It works in five steps:**\n\n"
         "1. **Collect** pictures, best in one folder for each class, such as *cats* and *dogs*.\n"
-        "2. **Train**: one button; usually done in seconds to minutes, on this computer.\n"
-        "3. **Review** what it gets wrong, and mend the pictures.\n"
-        "4. **Classify** new pictures and show the result to others.\n\n"
+        "2. **Label** those that are not sorted yet.\n"
+        "3. **Train**: one button; usually done in seconds to minutes, on this computer.\n"
+        "4. **Review** what it gets wrong, and which pictures these are.\n"
+        "5. **Classify** new pictures and show the result to others.\n\n"
         "Nothing leaves this computer. Start with a sample to see how it goes, or with your own pictures."
     )
 
 
 def create() -> None:
     """Make the project named in the form and open it."""
+    name = st.session_state["new-name"]
+    if not name.strip():
+        return
     with shown_errors():
-        open_project(create_project(st.session_state["new-name"]).name)
+        open_project(create_project(name).name)
         st.session_state["created"] = True
 
 
@@ -76,7 +80,7 @@ def watch(job, key) -> None:  # type: ignore[no-untyped-def]
 left, right = st.columns(2, border=True)
 with left:
     st.subheader("Start with your own pictures", anchor=False)
-    with st.form("new", border=False, clear_on_submit=True):
+    with st.form("new", border=False):
         st.text_input(
             "Name of the project", key="new-name", placeholder="for example: Boats in our harbour", max_chars=60
         )

@@ -10,7 +10,7 @@ from imgtag.ui.grid import PAGE_SIZE, clear_selection, select_from_grid, tile
 from imgtag.ui.navigation import link, require_project
 from imgtag.ui.suggestions import offer_names
 from imgtag.ui.text import count
-from imgtag.ui.widgets import empty_state, flash, page_title, show_flash
+from imgtag.ui.widgets import choose, empty_state, flash, page_title, show_flash
 
 project = require_project()
 show_flash()
@@ -33,7 +33,9 @@ def describe(name: str) -> str:
 
 places = [UNSORTED, *dataset.class_names]
 first = UNSORTED if dataset.unsorted or not dataset.class_names else dataset.class_names[0]
-shown = st.selectbox("Show", places, index=places.index(first), format_func=describe, key=f"place {project.name}")
+shown = choose("Show", places, describe, key=f"place {project.name}", first=first)
+if shown is None:  # its class was removed
+    shown = first
 pictures = dataset.unsorted if shown == UNSORTED else dataset.by_class[shown]
 
 if shown == UNSORTED:
@@ -47,7 +49,6 @@ if not pictures:
     )
     undo_button(project)
     add_class_form(project)
-    link("train", "Go on to training")
     st.stop()
 
 pages = -(-len(pictures) // PAGE_SIZE)
@@ -64,20 +65,12 @@ tiles = [
     for p in pictures[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
 ]
 grid_key = f"grid {project.name} {shown}"
-toolbar = st.container(border=True)
 chosen = select_from_grid(tiles, key=grid_key, label="Pictures to sort")
 
-with toolbar, st.container(horizontal=True, vertical_alignment="bottom"):
+with st.bottom, st.container(horizontal=True, vertical_alignment="bottom"):
     # A picture that lies in two classes may also be decided for the one that is shown.
     targets = [name for name in dataset.class_names if name != shown or dataset.doubtful]
-    target = st.selectbox(
-        f"{count(len(chosen), 'picture')} chosen. Move to",
-        targets,
-        format_func=describe,
-        index=None,
-        placeholder="Choose a class",
-        key="target",
-    )
+    target = choose(f"{count(len(chosen), 'picture')} chosen. Move to", targets, describe, key="target")
     if st.button("Move", type="primary", disabled=not (chosen and target), icon=":material/drive_file_move:"):
         with shown_errors():
             change = edits.move_pictures(project, chosen, target)
@@ -94,5 +87,5 @@ with toolbar, st.container(horizontal=True, vertical_alignment="bottom"):
         flash(f"{count(change.moved, 'picture')} moved to the trash.")
         clear_selection(grid_key)
         st.rerun()
-undo_button(project)
+    undo_button(project)
 add_class_form(project)

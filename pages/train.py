@@ -8,7 +8,7 @@ from imgtag.training.recipes import make_recipe
 from imgtag.training.runs import concerns, list_runs
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.navigation import link, require_project
-from imgtag.ui.runs import await_start, live_run, run_outcome, runs_table
+from imgtag.ui.runs import await_news, live_run, run_outcome, runs_table
 from imgtag.ui.text import count
 from imgtag.ui.widgets import empty_state, page_title, show_flash
 
@@ -32,13 +32,16 @@ if not dataset.pictures and not runs:
 if running:
     live_run(running)
 else:
-    await_start(project)
+    await_news(project)
     worries = concerns(dataset)
     blocked = any(w.blocking for w in worries)
     with st.container(border=True):
         filled = sum(1 for n in dataset.counts.values() if n)
+        empty = len(dataset.class_names) - filled
+        left_out = f" {count(empty, 'empty class is', 'empty classes are')} left out." if empty else ""
         st.markdown(
             f"**{count(len(dataset.labelled), 'picture')}** in **{count(filled, 'class', 'classes')}** are ready."
+            + left_out
         )
         own = project.settings.get("splits") == "imported"
         kept_back = (

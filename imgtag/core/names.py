@@ -32,7 +32,7 @@ def check_name(name: str, what: str = "class") -> str:
         raise BadName(
             f"{shown} cannot be a {what} name.",
             f"It {reason}. The name becomes a folder, so it must work on every computer.",
-            "Choose a name of 1 to 60 letters, digits, spaces or dashes.",
+            "Choose another name of 1 to 60 characters.",
         )
     return name
 

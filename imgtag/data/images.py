@@ -71,7 +71,7 @@ def open_picture(source: bytes | Path, at_least: int | None = None) -> tuple[Ima
     except Exception as error:  # Pillow's readers raise nearly anything on damaged files (issue 9814)
         raise BadPicture(
             "The picture is damaged.",
-            f"It cannot be read to its end ({type(error).__name__}).",
+            "It cannot be read to its end.",
             "Save it again from the original.",
         ) from error
 
@@ -155,7 +155,7 @@ def _too_large() -> BadPicture:
     return BadPicture(
         "The file is too large.",
         f"A picture may have up to {limit('max_picture_mb')} MB.",
-        "Save it smaller; a long side of 1000 pixels is plenty for training.",
+        "Save it smaller; a long side of 1000 pixels is plenty.",
     )
 
 
@@ -163,7 +163,7 @@ def _too_many_pixels() -> BadPicture:
     return BadPicture(
         "The picture has too many pixels.",
         f"Up to {limit('max_picture_megapixels')} megapixels are taken; larger ones can exhaust the memory.",
-        "Save it smaller; a long side of 1000 pixels is plenty for training.",
+        "Save it smaller; a long side of 1000 pixels is plenty.",
     )
 
 

@@ -157,6 +157,7 @@ class _Shelf:
         self.report = report
         self.batch = uuid.uuid4().hex[:12]
         self.moves: list[history.Move] = []
+        self.taken: set[str] = set()
         self.splits: dict[str, str] = {}
         dataset = look(project)
         self.known = {p.id: (p.label, p.path) for p in dataset.pictures}
@@ -184,6 +185,7 @@ class _Shelf:
             self.moves.append(history.Move(candidate.sha, "", history.place(self.project, path)))
             self.report.added += 1
             self.report.unsorted += not label
+            self.taken.add(candidate.sha)
             if facts.note:
                 self.report.remarks.append(f"{candidate.file.shown}: {facts.note}.")
             if len(self.moves) >= _HISTORY_EVERY:
@@ -213,6 +215,7 @@ class _Shelf:
                 self._ensure_class(name)
             edits.put_in_doubt(self.project, sha, classes, self.batch)
             self.doubts.add(sha)
+            self.report.unsorted += bool(there) and sha in self.taken
             self.known[sha] = ("", self.project.unsorted / path.name)
             named = " and ".join(f"“{c}”" for c in classes)
             self._skip(candidate, f"The same picture stands in {named}. It is in unsorted now: please decide.")

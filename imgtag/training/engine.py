@@ -171,7 +171,9 @@ def _strength(run: Run, train: Rows, classes: int, watch: Watch, stopped: bool) 
     def check() -> None:
         nonlocal fits
         fits += 1
-        watch.phase("choosing", "Choosing how strictly to generalise", head.CHOICE_FITS, min(fits, head.CHOICE_FITS))
+        watch.phase(
+            "choosing", "Finding the best setting (regularisation)", head.CHOICE_FITS, min(fits, head.CHOICE_FITS)
+        )
         watch.check_stop()
 
     # Identical pictures share a sha256, so grouping by it keeps copies on one side.

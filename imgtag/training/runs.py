@@ -267,7 +267,7 @@ def find_run(project: Project, id_: str = "") -> Run:
     for run in runs:
         if run.has_model:
             return run
-    raise NotFound("This project has no trained model yet.", "No run has finished.", "Train it first (page Train).")
+    raise NotFound("This project has no trained model yet.", "No run has finished.", "Train it first.")
 
 
 def _unique_display_names(project: Project, classes: Sequence[str]) -> dict[str, str]:

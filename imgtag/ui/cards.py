@@ -87,7 +87,7 @@ def _menu(project: Project) -> None:
     # A new key after each step: a popover with the old one would stay open over the changed card.
     version = st.session_state.get(_MENUS, 0)
     with st.popover(
-        "",
+        "More",
         icon=":material/more_vert:",
         key=f"menu {project.name} {version}",
         help="Rename, duplicate, trash",
@@ -103,9 +103,10 @@ def _menu(project: Project) -> None:
                 copy = duplicate_project(project, free_title(f"{project.title[:50]} copy"))
                 _done(f"“{copy.title}” was made.")
         if st.button("Move to trash", key=f"trash {project.name}", icon=":material/delete:", width="stretch"):
+            title = project.title
             trash_project(project)
             close_project()
-            _done(f"“{project.title}” is in the trash. It can be restored at the end of this page.")
+            _done(f"“{title}” is in the trash. It can be restored at the end of this page.")
 
 
 def _done(message: str) -> None:

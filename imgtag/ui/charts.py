@@ -64,7 +64,7 @@ def _broken_between_phases(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[st
 
 
 def _learning_starts(rows: Sequence[Mapping[str, Any]], start: float) -> float | None:
-    """Seconds at which all pictures had been seen; None when they were known before."""
+    """Seconds at which looking ended and learning began; None when the pictures were known before."""
     if not rows or rows[0]["phase"] != "looking":
         return None
     return next((round(float(r["t"]) - start, 3) for r in rows if r["phase"] == "fitting"), None)
@@ -87,7 +87,13 @@ def _curve_spec(table: pd.DataFrame, unit: str, most: float | None, learning: fl
         "grid": {"left": 8, "right": 16, "top": 12, "bottom": 58, "containLabel": True},
         "legend": {"bottom": 0, "itemGap": 14, "type": "scroll"},
         "tooltip": {"trigger": "axis", "valueFormatter": "%.3f"},
-        "xAxis": {"type": "value", "name": "seconds", "nameLocation": "middle", "nameGap": 22, "min": 0},
+        "xAxis": {
+            "type": "value",
+            "name": "seconds since the first picture",
+            "nameLocation": "middle",
+            "nameGap": 22,
+            "min": 0,
+        },
         "yAxis": {"type": "value", "min": 0, "max": most, "axisLabel": {"formatter": "{value}" + unit}},
         "dataZoom": [{"type": "inside"}],
         "series": [line(_TRAIN), {**line(_VAL), "markLine": _phase_line(learning)}],
@@ -100,14 +106,14 @@ def _phase_line(learning: float | None) -> dict[str, Any]:
         "symbol": "none",
         "silent": True,
         "lineStyle": {"type": "dashed", "color": "#8a938f", "width": 1},
-        "label": {"formatter": "all pictures seen", "position": "insideEndTop", "color": "#8a938f", "fontSize": 11},
+        "label": {"formatter": "learning begins", "position": "insideEndTop", "color": "#8a938f", "fontSize": 11},
         "data": [] if learning is None else [{"xAxis": learning}],
     }
 
 
 def class_counts(counts: Mapping[str, int], names: Mapping[str, str], *, key: str) -> None:
     """How many pictures every class has, as bars, largest first."""
-    ordered = sorted(counts, key=lambda c: (counts[c], c))
+    ordered = sorted(counts, key=lambda c: counts[c], reverse=True)  # ties keep their order
     figure = go.Figure(
         go.Bar(
             x=[counts[c] for c in ordered],
@@ -122,8 +128,10 @@ def class_counts(counts: Mapping[str, int], names: Mapping[str, str], *, key: st
     )
     figure.update_layout(height=28 * len(ordered) + 30, margin={"l": 8, "r": 48, "t": 4, "b": 4}, bargap=0.35)
     figure.update_xaxes(visible=False, fixedrange=True)
-    figure.update_yaxes(type="category", automargin=True, fixedrange=True, ticksuffix="  ", tickmode="linear")
-    with st.container(height=440 if len(ordered) > 15 else "content", border=False):
+    figure.update_yaxes(
+        type="category", autorange="reversed", automargin=True, fixedrange=True, ticksuffix="  ", tickmode="linear"
+    )
+    with st.container(height=640 if len(ordered) > 40 else "content", border=False):
         st.plotly_chart(figure, config={"displayModeBar": False}, key=key)
 
 

@@ -25,8 +25,8 @@ def headline(found: Evaluation) -> None:
     with st.container(border=True):
         st.markdown(f"### {right_of(found.right, found.n)}")
         st.markdown(
-            f"It is right **{percent(found.accuracy)}** of the time (accuracy). With so many pictures, the true figure "
-            f"lies between **{percent(low)}** and **{percent(high)}** (95 % confidence interval)."
+            f"It is right **{percent(found.accuracy)}** of the time (accuracy). Judging from {found.n:,} pictures, "
+            f"the true figure lies between **{percent(low)}** and **{percent(high)}** (95 % confidence interval)."
         )
         st.caption(_SEEN[found.split])
     with st.grid(4, min_column_width=140):
@@ -44,7 +44,7 @@ def headline(found: Evaluation) -> None:
             help="0 is best; high when it is sure and wrong.",
         )
         st.metric(
-            "Honesty gap (ECE)",
+            "Confidence gap (ECE)",
             percent(found.ece),
             border=True,
             help="Expected calibration error: how far “90 % sure” is from being right 90 % of the time.",

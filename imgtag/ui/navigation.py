@@ -9,6 +9,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from imgtag.core.errors import NotFound
 from imgtag.data.projects import Project, find_listed
+from imgtag.ui.text import literal
 
 ROOT = Path(__file__).resolve().parents[2]
 _SCREENS = (
@@ -19,7 +20,7 @@ _SCREENS = (
     ("review", "Review", ":material/fact_check:"),
     ("classify", "Classify", ":material/image_search:"),
 )
-_PROJECT = "project"
+_PROJECT, _MISSING = "project", "missing project"
 
 
 def make_pages() -> dict[str, StreamlitPage]:
@@ -70,8 +71,9 @@ def current_project() -> Project | None:
         return None
     try:
         return find_listed(name)
-    except NotFound:
+    except NotFound as error:
         close_project()
+        st.session_state[_MISSING] = error.title
         return None
 
 
@@ -82,12 +84,13 @@ def require_project() -> Project:
         from imgtag.ui.widgets import empty_state
 
         empty_state(
-            "No project is open",
+            literal(st.session_state.pop(_MISSING, "No project is open")),
             "A project holds your pictures, their classes and the models trained on them.",
             ":material/folder_open:",
         )
-        if st.button("Choose a project", type="primary"):
-            go("home")
+        with st.container(horizontal_alignment="center"):
+            if st.button("Choose a project", type="primary"):
+                go("home")
         st.stop()
     return project
 

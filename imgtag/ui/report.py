@@ -11,7 +11,7 @@ from imgtag.data.uploads import dismiss_report, drop_label_files, report_csv
 from imgtag.ui.text import count, literal
 from imgtag.ui.widgets import flash
 
-_TABLE_HEIGHT = 260
+_TABLE_HEIGHT, _ROW_HEIGHT = 330, 62  # two lines of text fit a row
 
 
 def show_report(project: Project, report: Report) -> None:
@@ -25,7 +25,10 @@ def show_report(project: Project, report: Report) -> None:
         unsorted = f", {report.unsorted:,} of them to be sorted" if report.unsorted else ""
         stopped = " The import was stopped; add the same files again to go on." if report.stopped else ""
         text = f"{count(report.added, 'picture')} added{unsorted}.{stopped}"
-        (st.success if report.added else st.info)(text, icon=":material/check_circle:")
+        if report.added:
+            st.success(text, icon=":material/check_circle:")
+        else:
+            st.warning(f"Nothing was added.{stopped}", icon=":material/info:")
         for note in report.notes:
             st.markdown(f":material/lightbulb: {literal(note)}")
         _offer_names(project, report)
@@ -40,9 +43,13 @@ def show_report(project: Project, report: Report) -> None:
 def _skipped(report: Report) -> None:
     st.markdown(f":material/block: **{count(len(report.skipped), 'file')} not taken**, each with its reason:")
     table = pd.DataFrame([(s.file, s.reason) for s in report.skipped], columns=["File", "Reason"])
-    height = min(_TABLE_HEIGHT, 38 + 36 * len(table))
+    height = min(_TABLE_HEIGHT, 38 + _ROW_HEIGHT * len(table))
     st.dataframe(
-        table, hide_index=True, height=height, column_config={"Reason": st.column_config.TextColumn(width="large")}
+        table,
+        hide_index=True,
+        height=height,
+        row_height=_ROW_HEIGHT,
+        column_config={"Reason": st.column_config.TextColumn(width="large")},
     )
     st.download_button(
         "Download this list (CSV)",

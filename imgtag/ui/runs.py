@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pandas as pd
 import streamlit as st
 
 from imgtag.data.projects import Project
-from imgtag.training.jobs import active_run, stop_training
-from imgtag.training.runs import Run
+from imgtag.training.jobs import stop_training
+from imgtag.training.runs import Run, list_runs
 from imgtag.ui import charts
 from imgtag.ui.navigation import go
 from imgtag.ui.text import count, duration, literal, moment, percent
@@ -33,12 +35,17 @@ def live_run(run: Run) -> None:
         watch()
 
 
-def await_start(project: Project) -> None:
-    """Notice within seconds when a training is started in another window or on the command line."""
+def await_news(project: Project) -> None:
+    """Notice within seconds when a training begins or ends elsewhere: in another window, on the command line."""
 
-    @st.fragment(run_every=3.0)
+    def newest() -> tuple[str, str] | None:
+        return next(((run.id, run.state) for run in list_runs(project)), None)
+
+    known = newest()
+
+    @st.fragment(run_every=2.0)
     def look_again() -> None:
-        if active_run(project):
+        if newest() != known:
             st.rerun()
 
     look_again()
@@ -99,7 +106,7 @@ def runs_table(runs: list[Run]) -> None:
                 "No.": len(runs) - place,
                 "Date": moment(run.created) if run.created else run.id,
                 "Outcome": _STATES[run.state],
-                "Pictures": sum(counts.values()) if counts else None,
+                "Pictures": sum((status.get("pictures") or counts).values()) or None,
                 "Classes": len(run.classes) or None,
                 "Accuracy": _percent_number(status.get("val_accuracy")),
                 "Duration": duration(status.get("seconds")),
@@ -140,10 +147,11 @@ def _progress(run: Run) -> None:
         elif st.button("Stop and keep the best so far", icon=":material/stop:", key=f"stop {run.id}"):
             stop_training(run)
             st.rerun(scope="fragment")
-    left = f"about {duration(round(eta))} left" if status.get("phase") == "looking" and eta else " "
-    st.progress(
-        min(done / total, 1.0) if total else 0.0, text=f"{duration(status.get('seconds') or 0)} so far · {left}"
-    )
+    # The trainer speaks a few times a second; while it is silent (loading the network) the clock goes on here.
+    silent = max(time.time() - float(status.get("updated") or run.created), 0.0)
+    spent = duration(round(float(status.get("seconds") or 0) + silent))
+    left = f" · about {duration(round(eta))} left" if status.get("phase") == "looking" and eta else ""
+    st.progress(min(done / total, 1.0) if total else 0.0, text=f"{spent} so far{left}")
 
 
 def _figures(run: Run) -> None:

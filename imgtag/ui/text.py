@@ -25,14 +25,17 @@ def count(number: int, one: str, many: str = "") -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share (0 to 1) as whole percents near the middle, finer near the ends; a dash when unknown.
+    """A share (0 to 1) as percents with one decimal where there is one; a dash when unknown.
 
-    >>> percent(0.5), percent(0.9962), percent(None)
-    ('50 %', '99.6 %', '–')
+    >>> percent(0.5), percent(0.9962), percent(0.99999), percent(None)
+    ('50 %', '99.6 %', '99.9 %', '–')
     """
     if share is None:
         return "–"
-    shown = f"{share * 100:.1f}" if 0.9 < share < 1 or 0 < share < 0.1 else f"{share * 100:.0f}"
+    tenths = round(share * 1000)
+    if 0 < share < 1:  # only what is certain is shown as certain
+        tenths = min(max(tenths, 1), 999)
+    shown = f"{tenths / 10:.1f}"
     return f"{shown.removesuffix('.0')} %"
 
 

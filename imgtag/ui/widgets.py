@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import zlib
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
@@ -65,9 +67,32 @@ def job_progress(job: Job) -> None:
     st.caption(literal(job.message[-80:]) or " ")
 
 
+def choose(
+    label: str, options: Sequence[str], describe: Callable[[str], str], *, key: str, first: str | None = None
+) -> str | None:
+    """A choice among options whose descriptions change, such as counts of pictures.
+
+    Streamlit goes on showing the old description of a chosen option; so the widget is made anew when one changes,
+    with the same option chosen. Writing to `st.session_state[f"{key} chosen"]` chooses for the user.
+    """
+    shown = {option: describe(option) for option in options}
+    chosen = st.session_state.get(f"{key} chosen", first)
+    version = zlib.crc32(json.dumps(shown).encode())
+    found = st.selectbox(
+        label,
+        list(options),
+        index=list(options).index(chosen) if chosen in shown else None,
+        format_func=shown.__getitem__,
+        placeholder="Choose",
+        key=f"{key} {version}",
+    )
+    st.session_state[f"{key} chosen"] = found
+    return found
+
+
 def flash(text: str) -> None:
-    """A short message that survives the rerun it causes."""
-    st.session_state["_flash"] = text
+    """A short message, shown literally, that survives the rerun it causes."""
+    st.session_state["_flash"] = literal(text)
 
 
 def show_flash() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from imgtag.data import edits
 from imgtag.data.dataset import look
 from imgtag.data.projects import Project
 from imgtag.training.recipes import make_recipe
@@ -79,14 +79,38 @@ def test_the_label_page_offers_to_sort_by_name(shapes: Project) -> None:
     assert [p.name for p in look(shapes).unsorted] == ["holiday.png"]
 
 
+def labelled(app: AppTest, kind: str, label: str) -> Any:
+    """The first element of a kind with that label."""
+    return next(e for e in getattr(app, kind) if e.label == label)
+
+
 def test_a_class_is_added_renamed_and_merged_on_the_collect_page(shapes: Project) -> None:
     app = opened("collect", shapes)
-    next(t for t in app.text_input if t.label == "New class").input("ring")
-    next(b for b in app.button if b.label == "Add class").click().run()
+    labelled(app, "text_input", "New class").input("ring")
+    labelled(app, "button", "Add class").click().run()
     assert "ring" in look(shapes).class_names
-    app.selectbox(key="class to edit").select_index(list(look(shapes).class_names).index("ring")).run()
-    app.text_input(key="folder ring").input("hoop").run()
-    next(b for b in app.button if b.label == "Rename folder").click().run()
+    labelled(app, "selectbox", "Class").select_index(look(shapes).class_names.index("ring")).run()
+    labelled(app, "text_input", "Folder").input("hoop")
+    labelled(app, "button", "Rename folder").click().run()
     assert "hoop" in look(shapes).class_names
-    edits.merge_classes(shapes, "circle", "hoop")
-    assert look(shapes).counts == {"hoop": 12, "square": 12}
+    assert labelled(app, "selectbox", "Class").value == "hoop"  # the next step must not hit another class
+    assert labelled(app, "button", "Merge").disabled
+    others = [name for name in look(shapes).class_names if name != "hoop"]
+    labelled(app, "selectbox", "Merge into").select_index(others.index("circle")).run()
+    labelled(app, "button", "Merge “hoop” into “circle”").click().run()
+    assert look(shapes).counts == {"circle": 12, "square": 12}
+
+
+def test_a_refused_class_name_stays_in_the_field(shapes: Project) -> None:
+    app = opened("collect", shapes)
+    labelled(app, "text_input", "New class").input("CON")
+    labelled(app, "button", "Add class").click().run()
+    assert "reserved by Windows" in texts(app)
+    assert labelled(app, "text_input", "New class").value == "CON"
+
+
+def test_a_link_to_a_project_that_is_gone_says_so(shapes: Project) -> None:
+    app = AppTest.from_file(MAIN, default_timeout=60)
+    app.query_params["project"] = "nonexistent"
+    app.switch_page("../../pages/train.py").run()
+    assert "There is no project" in texts(app)

@@ -44,7 +44,7 @@ function choose(state, position, event) {
 function open(state, item) {
   state.dialog.querySelector("img").src = item.large;
   state.dialog.querySelector("img").alt = item.title;
-  state.dialog.querySelector("p").textContent = [item.title, item.note].filter(Boolean).join("\n");
+  state.dialog.querySelector("p").textContent = [item.title, item.caption, item.note].filter(Boolean).join("\n");
   state.dialog.showModal();
 }
 
