@@ -42,6 +42,20 @@ def sidebar_project(project: Project | None) -> None:
             st.caption(":material/model_training: A training is running.")
 
 
+def close_menu_on_phones(page: str) -> None:
+    """Shut the menu when another page was chosen on a phone, where it covers the page.
+
+    Streamlit applies the state of the sidebar when it changes: “auto” and “collapsed” both shut it on a phone.
+    """
+    if "Mobi" not in st.context.headers.get("User-Agent", ""):
+        return
+    last, turn = st.session_state.get("_menu", ("", False))
+    if page != last:
+        turn = not turn
+        st.session_state["_menu"] = (page, turn)
+    st.set_page_config(initial_sidebar_state="collapsed" if turn else "auto")
+
+
 def confirm(title: str, text: str, button: str, action: Callable[[], None]) -> None:
     """Ask before something that changes much. `action` runs when the user agrees."""
 

@@ -119,3 +119,20 @@ def test_no_page_scrolls_sideways_on_a_phone(browser: Browser, server: Server, s
     )
     context.close()
     assert overflow <= 0
+
+
+def test_the_menu_of_a_phone_shuts_when_a_page_was_chosen(browser: Browser, server: Server, shapes: Project) -> None:
+    agent = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/130 Mobile Safari/537.36"
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, user_agent=agent
+    )
+    page = context.new_page()
+    page.goto(f"{server.address}/collect?project=toys")
+    menu = page.locator("[data-testid=stSidebar]")
+    for name in ("Train", "Label"):
+        page.locator("[data-testid=stExpandSidebarButton]").click()
+        expect(menu).to_have_attribute("data-collapsed", "false")
+        page.get_by_role("link", name=name).first.click()
+        expect(page.get_by_role("heading", level=1, name=name)).to_be_visible()
+        expect(menu).to_have_attribute("data-collapsed", "true")
+    context.close()
