@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 _FIRST_LOOK_AT = 24
 _LOOK_AGAIN_FACTOR = 1.25
 _FIRST_LOOK_ROWS = 3000
+_FIRST_LOOK_VAL = 10  # a share of fewer pictures jumps too much to mean anything
 _STRENGTH_IF_STOPPED = 0.03
 
 
@@ -149,7 +150,7 @@ class _FirstLooks:
         self.next_at = len(seen) * _LOOK_AGAIN_FACTOR
         train = _rows(self.run, self.manifest, seen, "train", most=_FIRST_LOOK_ROWS)
         val = _rows(self.run, self.manifest, seen, "val", most=_FIRST_LOOK_ROWS)
-        if len(np.unique(train.labels)) < 2 or not len(val):
+        if len(np.unique(train.labels)) < 2 or len(val) < _FIRST_LOOK_VAL:
             return
         scaler = head.Scaler.of(train.features)
         scaled = scaler.apply(train.features)
