@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from imgtag.data.background import find_job, forget_job
+from imgtag.data.background import Job, find_job, forget_job
 from imgtag.data.projects import create_project, list_projects, trashed_projects
 from imgtag.data.samples import DOWNLOADS, start_digits, start_download
 from imgtag.ui.cards import project_card, trashed_card
@@ -67,7 +67,7 @@ def sample_area() -> None:
             st.caption(sample.about)
 
 
-def watch(job, key) -> None:  # type: ignore[no-untyped-def]
+def watch(job: Job, key: str) -> None:
     """Progress of a sample, with a stop."""
     if job.finished:
         st.rerun()
