@@ -1,5 +1,7 @@
 """Projects: create, open, rename, duplicate, trash and restore; samples for those who have no pictures yet."""
 
+import time
+
 import streamlit as st
 
 from imgtag.data.background import Job, find_job, forget_job
@@ -10,6 +12,7 @@ from imgtag.ui.errors import show_error, shown_errors
 from imgtag.ui.navigation import go, open_project
 from imgtag.ui.widgets import flash, job_progress, page_title, show_flash
 
+DOUBLE_CLICK_S = 5.0
 SAMPLE_JOBS = ("sample digits", "sample download")
 
 show_flash()
@@ -35,9 +38,15 @@ def create() -> None:
     name = st.session_state["new-name"]
     if not name.strip():
         return
+    if (
+        st.session_state.get("just created") == name
+        and time.monotonic() - st.session_state["created at"] < DOUBLE_CLICK_S
+    ):
+        st.session_state["created"] = True
+        return
     with shown_errors():
         open_project(create_project(name).name)
-        st.session_state["created"] = True
+        st.session_state.update({"created": True, "just created": name, "created at": time.monotonic()})
 
 
 def sample_area() -> None:
