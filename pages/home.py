@@ -1,18 +1,15 @@
 """Projects: create, open, rename, duplicate, trash and restore; samples for those who have no pictures yet."""
 
-import time
-
 import streamlit as st
 
 from imgtag.data.background import Job, find_job, forget_job
-from imgtag.data.projects import create_project, list_projects, trashed_projects
+from imgtag.data.projects import create_project, list_projects, made_moments_ago, trashed_projects
 from imgtag.data.samples import DOWNLOADS, start_digits, start_download
 from imgtag.ui.cards import project_card, trashed_card
 from imgtag.ui.errors import show_error, shown_errors
 from imgtag.ui.navigation import go, open_project
 from imgtag.ui.widgets import flash, job_progress, page_title, show_flash
 
-DOUBLE_CLICK_S = 5.0
 SAMPLE_JOBS = ("sample digits", "sample download")
 
 show_flash()
@@ -38,15 +35,11 @@ def create() -> None:
     name = st.session_state["new-name"]
     if not name.strip():
         return
-    if (
-        st.session_state.get("just created") == name
-        and time.monotonic() - st.session_state["created at"] < DOUBLE_CLICK_S
-    ):
-        st.session_state["created"] = True
-        return
     with shown_errors():
-        open_project(create_project(name).name)
-        st.session_state.update({"created": True, "just created": name, "created at": time.monotonic()})
+        # The second click of a double click cuts the first one short: it finds the project made and opens it.
+        project = made_moments_ago(name) or create_project(name)
+        open_project(project.name)
+        st.session_state["created"] = True
 
 
 def sample_area() -> None:

@@ -140,6 +140,15 @@ def create_project(title: str) -> Project:
     return create_at(home() / title, title)
 
 
+def made_moments_ago(title: str, seconds: float = 3.0) -> Project | None:
+    """The project of that title if it was created within the last seconds: a click was a double click."""
+    for project in list_projects():
+        created = project.settings.get("created", 0.0)
+        if same_name(project.title, title.strip()) and isinstance(created, float) and time.time() - created < seconds:
+            return project
+    return None
+
+
 def create_at(path: Path, title: str = "") -> Project:
     """Make an empty project in a folder that does not exist yet."""
     title = title or tidy_name(path.name, "project")

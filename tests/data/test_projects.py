@@ -18,6 +18,7 @@ from imgtag.data.projects import (
     find_listed,
     find_project,
     list_projects,
+    made_moments_ago,
     rename_project,
     restore_project,
     trash_project,
@@ -172,3 +173,12 @@ def test_two_projects_of_one_name_trashed_in_the_same_second_both_come_back(home
     assert len(trashed_projects()) == 2
     found = {id_ for p in trashed_projects() for id_ in look(restore_project(p)).by_id}
     assert len(found) == 2
+
+
+def test_a_project_is_found_again_within_moments_of_its_making_only(home: Path) -> None:
+    made = create_project("Twice")
+    assert made_moments_ago(" twice ") == made
+    assert made_moments_ago("Twice", seconds=0.0) is None
+    assert made_moments_ago("Another") is None
+    made.change_settings(created="yesterday")
+    assert made_moments_ago("Twice") is None
