@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from imgtag.data.dataset import look
-from imgtag.data.projects import Project, find_project, list_projects
+from imgtag.data.projects import Project, find_project
 from tests.browser.conftest import Server
 from tests.drawing import picture, write_tree
 
@@ -38,16 +38,6 @@ def test_a_project_is_renamed_duplicated_trashed_and_restored(page: Page, server
     page.get_by_role("button", name="Restore").click()
     expect(page.get_by_role("heading", name="Discs & tiles", exact=True)).to_be_visible()
     assert look(find_project("toys")).counts == {"circle": 12, "square": 12}
-
-
-def test_a_double_click_creates_one_project_and_shows_no_error(page: Page, server: Server) -> None:
-    page.goto(server.address)
-    page.get_by_label("Name of the project").fill("Twice")
-    page.get_by_role("button", name="Create project").dblclick()
-    expect(page.get_by_role("heading", name="Collect pictures")).to_be_visible()
-    page.wait_for_timeout(1000)
-    expect(page.get_by_role("heading", name="Collect pictures")).to_be_visible()
-    assert [project.title for project in list_projects()] == ["Twice"]
 
 
 def test_five_hundred_pictures_are_sorted_by_choosing_many_at_once(page: Page, server: Server, shapes: Project) -> None:
