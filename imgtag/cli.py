@@ -95,12 +95,19 @@ def _import(options: argparse.Namespace) -> Result:
 
 
 def _train(options: argparse.Namespace) -> Result:
-    from imgtag.training.jobs import start_training, wait_for
+    from imgtag.training.jobs import resume_training, start_training, wait_for
     from imgtag.training.recipes import make_recipe
-    from imgtag.training.runs import Run
+    from imgtag.training.runs import Run, create_run, find_run
 
     project = find_project(options.project)
-    run = start_training(project, make_recipe(options.preset, options.set))
+    if options.resume:
+        run = resume_training(find_run(project, options.resume))
+    elif options.prepare:
+        run = create_run(project, make_recipe(options.preset, options.set))
+        _say(options, f"Prepared {run.path}\nStart it with: torchrun ... -m imgtag.training.worker {run.path}")
+        return _train_result(run)
+    else:
+        run = start_training(project, make_recipe(options.preset, options.set))
     if options.no_wait:
         _say(options, f"Started {run.id}")
         return _train_result(run)
@@ -125,6 +132,20 @@ def _train(options: argparse.Namespace) -> Result:
 def _train_result(run: Any) -> Result:
     keys = ("seconds", "best_epoch", "val_accuracy", "val_loss")
     return {"run": run.id, "state": run.state, **{k: run.status.get(k) for k in keys}}
+
+
+def _backbones(options: argparse.Namespace) -> Result:
+    from imgtag.training.backbones import BACKBONES
+    from imgtag.training.weights import availability
+
+    found = []
+    for row in BACKBONES.values():
+        where = availability(row)
+        _say(options, f"{row.name:22} {row.title:22} {row.megabytes:5.0f} MB  {row.speed:9}  {where:9} {row.licence}")
+        facts = {"title": row.title, "family": row.family, "megabytes": row.megabytes, "speed": row.speed}
+        found.append({"name": row.name, **facts, "weights": where, "licence": row.licence, "source": row.source})
+    _say(options, "and every network of timm as timm:<name>")
+    return found
 
 
 def _evaluate(options: argparse.Namespace) -> Result:
@@ -231,6 +252,9 @@ def _parser() -> argparse.ArgumentParser:
     training.add_argument("--preset", default="quick", help="quick, balanced or best")
     training.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     training.add_argument("--no-wait", action="store_true", help="return at once; the training goes on")
+    training.add_argument("--resume", default="", metavar="ID", help="go on with an interrupted run")
+    training.add_argument("--prepare", action="store_true", help="only make the run folder, to start it with torchrun")
+    verb("backbones", _backbones, "the pretrained networks to choose from")
     evaluating = with_project(verb("evaluate", _evaluate, "figures on pictures the model has not seen"))
     evaluating.add_argument("--run", default="", metavar="ID")
     evaluating.add_argument("--split", default="val", choices=("val", "test"))

@@ -1,4 +1,4 @@
-"""Costly things made once for all tests: the converted backbone, and a small project that was trained for real.
+"""Costly things made once for all tests: the converted backbones, and a small project that was trained for real.
 
 Each test gets its own copy (or link) of them under its own IMGTAG_HOME.
 """
@@ -17,14 +17,15 @@ import pytest
 
 from imgtag.data.projects import Project, create_project
 from imgtag.training.backbones import BACKBONES
-from imgtag.training.engine import train_quick
+from imgtag.training.engine import train
 from imgtag.training.extractor import load_extractor
 from imgtag.training.progress import Watch
-from imgtag.training.recipes import Recipe
-from imgtag.training.runs import Run, create_run
+from imgtag.training.recipes import PRESETS, Recipe
+from imgtag.training.runs import Run, create_run, list_runs
 from tests.drawing import picture, write_tree
 
 ROW = BACKBONES["efficientnet_lite0"]
+LARGER = BACKBONES["efficientnet_lite2"]
 NUMBERS = {"1": ("green", "circle", "one"), "2": ("red", "circle", "two"), "10": ("blue", "square", "ten")}
 PER_NUMBER = 12
 
@@ -46,14 +47,17 @@ def _at(folder: Path) -> Iterator[None]:
 
 @functools.cache
 def backbones() -> Path:
-    """A folder with the converted backbone, as the first training on a machine leaves it (about 10 s)."""
+    """A folder with the converted backbone, as the first training on a machine leaves it (about 10 s).
+
+    Others are converted into it by the first test that uses them: home folders are linked to it.
+    """
     with _at(_own_home()):
         load_extractor(ROW)
     return _own_home() / ".cache" / "backbones"
 
 
 def link_backbones(home: Path) -> None:
-    """Let a home folder use the converted backbone. Tests that change its files must copy it instead."""
+    """Let a home folder use the converted backbones. Tests that change their files must copy them instead."""
     (home / ".cache").mkdir(parents=True, exist_ok=True)
     (home / ".cache" / "backbones").symlink_to(backbones(), target_is_directory=True)
 
@@ -66,7 +70,18 @@ def _trained_numbers() -> Path:
         draw_numbers(project)
         project.set_display_names({label: display for label, (_, _, display) in NUMBERS.items()})
         run = create_run(project, Recipe())
-        train_quick(run, Watch(run.path))
+        train(run, Watch(run.path))
+        return project.path
+
+
+@functools.cache
+def _trained_in_pairs() -> Path:
+    """The same pictures and cache, and a finished run of the preset balanced beside the quick one."""
+    with _at(_own_home()):
+        project = Project(_own_home() / "pairs")
+        shutil.copytree(_trained_numbers(), project.path)
+        run = create_run(project, PRESETS["balanced"])
+        train(run, Watch(run.path))
         return project.path
 
 
@@ -81,6 +96,12 @@ def copy_trained(home: Path) -> Project:
     """A copy, in this home, of the project “numbers” with one finished run."""
     shutil.copytree(_trained_numbers(), home / "numbers")
     return Project(home / "numbers")
+
+
+def copy_balanced(home: Path) -> Run:
+    """A run, in this home, of two networks that looked at mirrored pictures too."""
+    shutil.copytree(_trained_in_pairs(), home / "pairs")
+    return next(r for r in list_runs(Project(home / "pairs")) if r.recipe.preset == "balanced")
 
 
 def many_pictures(project: Project, count: int) -> None:

@@ -88,7 +88,7 @@ def thumbnail(picture: Image.Image, longest: int) -> bytes:
 
 
 def encode_png(pixels: np.ndarray, side: int) -> bytes:
-    """A grey picture, uint8 (height, width), enlarged to a square of `side` pixels, as PNG."""
+    """A picture, uint8 (height, width) or (height, width, 3), scaled to a square of `side` pixels, as PNG."""
     out = io.BytesIO()
     Image.fromarray(pixels).resize((side, side), Image.Resampling.BICUBIC).save(out, "PNG")
     return out.getvalue()

@@ -13,9 +13,11 @@ from typing import Any
 import numpy as np
 
 from imgtag.core.errors import BadPicture
+from imgtag.training.backbones import Preprocessing
 from imgtag.training.extractor import Extractor, load_extractor
-from imgtag.training.features import network_input
-from imgtag.training.model import Model, load_model
+from imgtag.training.features import mirrored, network_input
+from imgtag.training.fitting import mixed
+from imgtag.training.model import Member, Model, load_model
 from imgtag.training.runs import Run
 
 _KEEP = 2
@@ -53,9 +55,9 @@ class Answer:
 class Predictor:
     """A model in memory. Safe to call from several threads."""
 
-    def __init__(self, model: Model, extractor: Extractor) -> None:
+    def __init__(self, model: Model, extractors: Sequence[Extractor]) -> None:
         self.model = model
-        self._extractor = extractor
+        self._extractors = extractors
         self._lock = threading.Lock()
 
     def classify(self, files: Iterable[tuple[str, bytes | Path]], top: int = 5) -> list[Answer]:
@@ -70,32 +72,43 @@ class Predictor:
         return answers + (self._classify_batch(batch, top) if batch else [])
 
     def _classify_batch(self, batch: Sequence[tuple[str, bytes | Path]], top: int) -> list[Answer]:
-        how = self.model.row.preprocessing
+        ways = list(dict.fromkeys(member.row.preprocessing for member in self.model.members))
 
-        def decode(item: tuple[str, bytes | Path]) -> np.ndarray | str:
+        def decode(item: tuple[str, bytes | Path]) -> dict[Preprocessing, np.ndarray] | str:
             try:
-                return network_input(item[1], how)
+                return {how: network_input(item[1], how) for how in ways}
             except BadPicture as error:
                 return str(error)
 
         with ThreadPoolExecutor() as pool:
             decoded = list(pool.map(decode, batch))
-        good = [d for d in decoded if isinstance(d, np.ndarray)]
-        rows = iter(self._probabilities(good))
+        rows = iter(self._probabilities([d for d in decoded if not isinstance(d, str)]))
         return [
             Answer(name, error=d) if isinstance(d, str) else Answer(name, self._tags(next(rows), top))
             for (name, _), d in zip(batch, decoded, strict=True)
         ]
 
-    def _probabilities(self, pictures: list[np.ndarray]) -> list[np.ndarray]:
-        found: list[np.ndarray] = []
-        size = self._extractor.batch
-        for start in range(0, len(pictures), size):
+    def _probabilities(self, pictures: list[dict[Preprocessing, np.ndarray]]) -> list[np.ndarray]:
+        """Class probabilities (K,) of each picture: the weighted mean over members, and over mirrored pictures."""
+        if not pictures:
+            return []
+        parts = []
+        for member, extractor in zip(self.model.members, self._extractors, strict=True):
+            inputs = [p[member.row.preprocessing] for p in pictures]
+            views = [self._member_says(member, extractor, inputs)]
+            if self.model.mirror:
+                views.append(self._member_says(member, extractor, [mirrored(p[None])[0] for p in inputs]))
+            parts.append(np.stack(views).mean(axis=0))
+        return list(mixed(parts, [member.share for member in self.model.members]))
+
+    def _member_says(self, member: Member, extractor: Extractor, inputs: list[np.ndarray]) -> np.ndarray:
+        found = []
+        for start in range(0, len(inputs), extractor.batch):
             with self._lock:
-                features = self._extractor.run(np.stack(pictures[start : start + size]))
+                features = extractor.run(np.stack(inputs[start : start + extractor.batch]))
             # float16 as in the feature cache, so that a picture of the project gets the same answer here
-            found += list(self.model.head.probabilities(features.astype(np.float16)))
-        return found
+            found.append(member.head.probabilities(features.astype(np.float16)))
+        return np.concatenate(found)
 
     def _tags(self, chances: np.ndarray, top: int) -> tuple[Tag, ...]:
         order = np.argsort(-chances, kind="stable")[:top]
@@ -106,7 +119,7 @@ class Predictor:
 def load_predictor(run: Run) -> Predictor:
     """Load a run's model onto the fastest engine. Raises BadModel."""
     model = load_model(run)
-    return Predictor(model, load_extractor(model.row))
+    return Predictor(model, [load_extractor(member.row, member.tuned) for member in model.members])
 
 
 def kept_predictor(run: Run) -> Predictor:

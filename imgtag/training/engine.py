@@ -1,244 +1,265 @@
-"""The quick recipe: look at every picture once with a frozen backbone, then fit the head on what was seen."""
+"""A training from its frozen list of pictures to a saved model.
+
+1. Look: every picture goes once through the frozen networks (`looking`; cached).
+2. Learn: a head for each network tells the classes apart by what it saw (`fitting`, or `tuning` step by step).
+3. Tune, if the recipe says so: the first network itself learns on, from its head (`tuning`).
+4. Decide: the tuned network joins or replaces the others only where the validation pictures say so.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import logging
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
+from imgtag.core import storage
 from imgtag.core.errors import NotEnough
 from imgtag.data.splits import SPLITS
-from imgtag.training import head
-from imgtag.training.backbones import Backbone, backbone
-from imgtag.training.extractor import load_extractor
-from imgtag.training.features import Unreadable, cached_features, compute_features
-from imgtag.training.model import save_model, save_predictions
+from imgtag.training import estimates, head, parallel
+from imgtag.training.backbones import Backbone, at_size, backbone, resolved
+from imgtag.training.extractor import Tuned, load_extractor
+from imgtag.training.features import Unreadable, compute_features
+from imgtag.training.fitting import Fitted, fit_exactly, mixed
+from imgtag.training.looking import Looked, Rows, look_at_pictures, rows_of, views_of
+from imgtag.training.model import Member, save_model
+from imgtag.training.predictions import save_predictions
 from imgtag.training.progress import Watch
-from imgtag.training.runs import ManifestRow, Run
+from imgtag.training.runs import Run
 
 log = logging.getLogger(__name__)
 
-_FIRST_LOOK_AT = 24
-_LOOK_AGAIN_FACTOR = 1.25
-_FIRST_LOOK_ROWS = 3000
-_FIRST_LOOK_VAL = 10  # a share of fewer pictures jumps too much to mean anything
-_STRENGTH_IF_STOPPED = 0.03
+_SHARES = (0.0, 0.3, 0.5, 0.7, 1.0)  # parts of the tuned network in the answer that are tried
+
+Parts = dict[str, Rows]  # by split
+Chances = dict[str, np.ndarray]  # probabilities (N, K) by split
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Pictures of one split: features float16 (N, D), labels (N,) as positions in the class list."""
+class Answered:
+    """A member of the model with its answers about the run's pictures, by split."""
 
-    features: np.ndarray
-    labels: np.ndarray
-    manifest: Sequence[ManifestRow]
-
-    def __len__(self) -> int:
-        return len(self.labels)
+    member: Member
+    chances: Chances
 
 
-@dataclass
-class Best:
-    """The parameters with the lowest loss on the validation pictures so far (epoch 0: nothing learnt yet)."""
-
-    parameters: head.Parameters
-    epoch: int = 0
-    loss: float = math.inf
-
-
-def train_quick(run: Run, watch: Watch) -> None:
-    """Train the run from its manifest to a saved model. Stopping keeps the best so far.
+def train(run: Run, watch: Watch) -> None:
+    """Train the run to a saved model. Stopping keeps the best so far.
 
     Raises NotEnough when fewer than two classes have a readable training picture.
     """
-    row = backbone(run.recipe.backbone)
+    recipe = run.recipe
+    rows = [_row(name, recipe.picture_size) for name in recipe.backbones]
     watch.phase("preparing", "Getting ready")
     manifest = run.manifest()
-    seen = cached_features(run.project.cache, row, [m.sha256 for m in manifest])
-    cached = len(seen)
-    unreadable, stopped = _look_at_pictures(run, row, manifest, seen, watch)
-    rows = {split: _rows(run, manifest, seen, split) for split in SPLITS}
-    classes = len(run.classes)
-    if len(np.unique(rows["train"].labels)) < 2:
-        if stopped:
-            watch.finish("stopped", message="Stopped before two classes had been seen: nothing was learnt.")
-            return
-        raise NotEnough(
-            "Fewer than two classes have readable training pictures.",
-            f"{len(unreadable)} pictures could not be read.",
-            "Look at the list of unreadable pictures, replace them and train again.",
-        )
-    scaler = head.Scaler.of(rows["train"].features)
-    strength, stopped = _strength(run, rows["train"], classes, watch, stopped)
-    best, stopped = _fit(run, scaler, rows, strength, watch, stopped)
+    watch.expect(estimates.phases(run.project, [(m.sha256, m.split) for m in manifest], len(run.classes), recipe))
+    looked = look_at_pictures(run, rows, watch, (parallel.rank(), parallel.world()))
+    looked.stopped = parallel.any_of(looked.stopped)
+    if parallel.world() > 1:
+        looked = replace_features(run, rows, looked)
+    parts = [
+        {split: rows_of(run, manifest, looked.features[row.name], split, views_of(run)) for split in SPLITS}
+        for row in rows
+    ]
+    if not _enough(parts, looked, watch):
+        return
+    fitted: list[Fitted] = []
+    stopped = looked.stopped
+    for number, part in enumerate(parts):
+        one = _learn_head(run, watch, part, number, stopped=stopped)
+        stopped = stopped or one.stopped
+        fitted.append(one)
+    answers = [
+        Answered(Member(row, one.head), {s: p.probabilities(one.head) for s, p in part.items() if len(p)})
+        for row, one, part in zip(rows, fitted, parts, strict=True)
+    ]
+    labels = {split: part.labels for split, part in parts[0].items() if len(part)}
+    note = ""
+    if recipe.tunes_network and not parallel.any_of(stopped):
+        tuned, stopped, note = _tune(run, watch, rows[0], parts[0], fitted[0])
+        if tuned is not None:
+            answers, note = _decide(answers, tuned, labels)
+    else:
+        answers = [replace(a, member=replace(a.member, share=1 / len(answers))) for a in answers]
+    if parallel.rank() == 0:
+        _finish(run, watch, answers, labels, looked, fitted, note, parts[0], stopped=stopped)
+
+
+def _row(name: str, size: int | None) -> Backbone:
+    row = resolved(backbone(name))
+    return at_size(row, size) if size else row
+
+
+def replace_features(run: Run, rows: Sequence[Backbone], looked: Looked) -> Looked:
+    """What all processes together saw, read from the cache that they share."""
+    parallel.wait_for_all()
+    silent = Watch(run.path, silent=True)
+    together = look_at_pictures(run, rows, silent, (0, 1)) if parallel.rank() == 0 else None
+    parallel.wait_for_all()
+    if together is None:
+        together = look_at_pictures(run, rows, silent, (0, 1))
+    together.cached, together.stopped = looked.cached, looked.stopped
+    return together
+
+
+def _enough(parts: Sequence[Parts], looked: Looked, watch: Watch) -> bool:
+    """Whether there is something to learn; after an early Stop there may not be, and the run ends."""
+    fewest = min(len(np.unique(part["train"].labels)) for part in parts)
+    if fewest >= 2:
+        return True
+    if looked.stopped:
+        watch.finish("stopped", message="Stopped before two classes had been seen: nothing was learnt.")
+        return False
+    raise NotEnough(
+        "Fewer than two classes have readable training pictures.",
+        f"{len(looked.unreadable)} pictures could not be read.",
+        "Look at the list of unreadable pictures, replace them and train again.",
+    )
+
+
+def _learn_head(run: Run, watch: Watch, part: Parts, number: int, *, stopped: bool) -> Fitted:
+    recipe, classes = run.recipe, len(run.classes)
+    if recipe.fits_exactly:
+        return fit_exactly(recipe, part["train"], part["val"], classes, watch, number=number, stopped=stopped)
+    from imgtag.training.tuning.trainer import learn_head
+
+    return learn_head(run, watch, part["train"], part["val"], None, number).fitted
+
+
+# ----------------------------------------------------------------------------- fine-tuning
+
+
+def _tune(run: Run, watch: Watch, row: Backbone, part: Parts, start: Fitted) -> tuple[Answered | None, bool, str]:
+    """The first network fine-tuned, with its answers; whether it was stopped; a sentence about it."""
+    from imgtag.training.tuning.trainer import tune_network
+
+    learnt = tune_network(run, watch, row, part["train"], part["val"], start)
+    note = str(watch.facts.get("tuning_note", ""))
+    if parallel.rank() or learnt.fitted.epoch == 0:
+        return None, learnt.fitted.stopped, note
+    watch.phase("checking", "Checking the fine-tuned network on all pictures")
+    tuned = None
+    if learnt.weights is not None:
+        digest = hashlib.sha256()
+        for name in sorted(learnt.weights):
+            digest.update(learnt.weights[name].tobytes())
+        weights = learnt.weights
+        tuned = Tuned(digest.hexdigest()[:16], lambda: weights)
+    member = Member(row, learnt.fitted.head, 1.0, tuned)
+    if tuned is None:
+        chances = {s: p.probabilities(member.head) for s, p in part.items() if len(p)}
+    else:
+        chances = _ask(run, watch, member, part)
+    return Answered(member, chances), learnt.fitted.stopped, note
+
+
+def _ask(run: Run, watch: Watch, member: Member, part: Parts) -> Chances:
+    """Answers of a network that no cache knows yet."""
+    extractor = load_extractor(member.row, member.tuned)
+    answers: Chances = {}
+    total, done = sum(map(len, part.values())), 0
+    scratch = storage.make_folder(run.path / "checking")
+    for split, rows in part.items():
+        if not len(rows):
+            continue
+        seen: dict[str, np.ndarray] = {}
+
+        def on_batch(fresh: dict[str, dict[str, np.ndarray]], seen: dict[str, np.ndarray] = seen) -> None:
+            nonlocal done
+            ids = list(next(iter(fresh.values())))
+            chances = [member.head.probabilities(np.stack([f[i] for i in ids])) for f in fresh.values()]
+            seen.update(zip(ids, np.stack(chances).mean(axis=0), strict=True))
+            done += len(ids)
+            watch.phase("checking", f"Checking the fine-tuned network, picture {done} of {total}", total, done)
+
+        paths = {m.sha256: run.project.path / m.path for m in rows.manifest}
+        bad: list[Unreadable] = []
+        compute_features(scratch, member.row, extractor, list(paths.items()), views_of(run), on_batch, bad)
+        uniform = np.full(len(run.classes), 1 / len(run.classes), np.float32)
+        answers[split] = np.stack([seen.get(m.sha256, uniform) for m in rows.manifest])
+    storage.remove_folder(scratch)
+    return answers
+
+
+def _decide(answers: Sequence[Answered], tuned: Answered, labels: dict[str, np.ndarray]) -> tuple[list[Answered], str]:
+    """How large a part the tuned network gets: where the loss on the validation pictures is lowest.
+
+    It must be better than without it by more than chance would have it (one standard error of the difference).
+    """
+    split = "val" if "val" in labels else "train"
+    others = mixed([a.chances[split] for a in answers], [1 / len(answers)] * len(answers))
+    losses = {s: _losses(mixed([others, tuned.chances[split]], [1 - s, s]), labels[split]) for s in _SHARES}
+    share = min(_SHARES, key=lambda s: float(losses[s].mean()))
+    gain = losses[0.0] - losses[share]
+    error = float(gain.std() / np.sqrt(len(gain)))
+    if share == 0 or gain.mean() <= error:
+        kept = [replace(a, member=replace(a.member, share=1 / len(answers))) for a in answers]
+        return kept, "Fine-tuning did not make it better on the validation pictures, so the network stayed as it was."
+    rest = (
+        [replace(a, member=replace(a.member, share=(1 - share) / len(answers))) for a in answers] if share < 1 else []
+    )
+    note = (
+        f"Fine-tuning made it better on the validation pictures (loss {losses[0.0].mean():.3f} before, "
+        f"{losses[share].mean():.3f} with it); the tuned network has {share:.0%} of the say."
+    )
+    return [replace(tuned, member=replace(tuned.member, share=share)), *rest], note
+
+
+def _losses(chances: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    return np.asarray(-np.log(np.maximum(chances[np.arange(len(labels)), labels], 1e-12)))
+
+
+# ----------------------------------------------------------------------------- the end
+
+
+def _finish(
+    run: Run,
+    watch: Watch,
+    answers: Sequence[Answered],
+    labels: dict[str, np.ndarray],
+    looked: Looked,
+    fitted: Sequence[Fitted],
+    note: str,
+    part: Parts,
+    *,
+    stopped: bool,
+) -> None:
     watch.phase("checking", "Checking what was learnt")
-    fitted = scaler.fold_into(best.parameters.weight, best.parameters.bias)
-    probabilities = {split: fitted.probabilities(part.features) for split, part in rows.items() if len(part)}
-    save_predictions(run, {s: (rows[s].manifest, p) for s, p in probabilities.items()})
-    save_model(run, row, fitted)
+    shares = [a.member.share for a in answers]
+    chances = {split: mixed([a.chances[split] for a in answers], shares) for split in labels}
+    save_predictions(run, {split: (part[split].manifest, p) for split, p in chances.items()})
+    save_model(run, [a.member for a in answers], mirror=run.recipe.mirror)
     results = {
-        f"{split}_{name}": round(measure(chances, rows[split].labels), 5)
-        for split, chances in probabilities.items()
+        f"{split}_{name}": round(measure(p, labels[split]), 5)
+        for split, p in chances.items()
         for name, measure in (("accuracy", head.accuracy), ("loss", head.mean_loss))
     }
     watch.finish(
         "stopped" if stopped else "finished",
-        message=_closing_words(run, best, strength, checked=bool(rows["val"]), stopped=stopped),
-        pictures={split: len(part) for split, part in rows.items()},
-        unreadable=[[u.path, u.reason] for u in unreadable],
-        cached=cached,
-        best_epoch=best.epoch,
-        strength=strength,
+        message=_closing_words(run, fitted[0], note, checked="val" in labels, stopped=stopped),
+        pictures={split: len(rows) for split, rows in part.items()},
+        unreadable=[[str(_relative(run, u.path)), u.reason] for u in looked.unreadable],
+        cached=looked.cached,
+        best_epoch=fitted[0].epoch,
+        strength=fitted[0].strength,
         **results,
     )
 
 
-# ----------------------------------------------------------------------------- looking
+def _relative(run: Run, path: str) -> Path:
+    whole = Path(path)
+    return whole.relative_to(run.project.path) if whole.is_relative_to(run.project.path) else whole
 
 
-def _look_at_pictures(
-    run: Run, row: Backbone, manifest: Sequence[ManifestRow], seen: dict[str, np.ndarray], watch: Watch
-) -> tuple[list[Unreadable], bool]:
-    """Fill `seen` with the features that are missing; True when it was stopped on the way."""
-    missing = [m for m in manifest if m.sha256 not in seen]
-    if not missing:
-        return [], False
-    watch.phase("preparing", "Loading the pretrained network (the first time takes some seconds)")
-    extractor = load_extractor(row)
-    watch.facts.update(engine=extractor.engine, reason=extractor.reason)
-    log.info("%s: %s", extractor.engine, extractor.reason)
-    # In random order, so that the curve drawn on the way stands for all classes and splits.
-    order = np.random.default_rng(run.recipe.seed).permutation(len(missing))
-    pictures = [(missing[i].sha256, run.project.path / missing[i].path) for i in order]
-    total, done = len(manifest), len(seen)
-    curve = _FirstLooks(run, manifest, watch)
-
-    def on_batch(fresh: dict[str, np.ndarray]) -> None:
-        nonlocal done
-        seen.update(fresh)
-        done += len(fresh)
-        watch.phase("looking", f"Looking at picture {done} of {total}", total, done)
-        curve.maybe(seen)
-        watch.check_stop()
-
-    watch.phase("looking", f"Looking at picture {done} of {total}", total, done)
-    unreadable: list[Unreadable] = []
-    stopped = False
-    try:
-        watch.check_stop()
-        compute_features(run.project.cache, row, extractor, pictures, on_batch, unreadable)
-    except head.Stopped:
-        stopped = True
-    for item in unreadable:
-        log.warning("left out: %s: %s", item.path, item.reason)
-    return unreadable, stopped
-
-
-class _FirstLooks:
-    """Points of the curve while pictures are still being looked at: a rough head on those seen so far."""
-
-    def __init__(self, run: Run, manifest: Sequence[ManifestRow], watch: Watch) -> None:
-        self.run, self.manifest, self.watch = run, manifest, watch
-        self.next_at = float(_FIRST_LOOK_AT)
-
-    def maybe(self, seen: dict[str, np.ndarray]) -> None:
-        if len(seen) < self.next_at:
-            return
-        self.next_at = len(seen) * _LOOK_AGAIN_FACTOR
-        train = _rows(self.run, self.manifest, seen, "train", most=_FIRST_LOOK_ROWS)
-        val = _rows(self.run, self.manifest, seen, "val", most=_FIRST_LOOK_ROWS)
-        if len(np.unique(train.labels)) < 2 or len(val) < _FIRST_LOOK_VAL:
-            return
-        scaler = head.Scaler.of(train.features)
-        scaled = scaler.apply(train.features)
-        rough = head.fit(scaled, train.labels, len(self.run.classes), strength=0.1, passes=8)
-        values = _values(scaler.fold_into(rough.weight, rough.bias), train, val)
-        self.watch.measured("looking", pictures=len(seen), **values)
-
-
-# ----------------------------------------------------------------------------- fitting
-
-
-def _strength(run: Run, train: Rows, classes: int, watch: Watch, stopped: bool) -> tuple[float, bool]:
-    if run.recipe.strength is not None:
-        return run.recipe.strength, stopped
+def _closing_words(run: Run, fitted: Fitted, note: str, *, checked: bool, stopped: bool) -> str:
     if stopped:
-        return _STRENGTH_IF_STOPPED, True
-    fits = 0
-
-    def check() -> None:
-        nonlocal fits
-        fits += 1
-        watch.phase(
-            "choosing", "Finding the best setting (regularisation)", head.CHOICE_FITS, min(fits, head.CHOICE_FITS)
-        )
-        watch.check_stop()
-
-    # Identical pictures share a sha256, so grouping by it keeps copies on one side.
-    groups = np.unique([m.sha256 for m in train.manifest], return_inverse=True)[1]
-    try:
-        return head.choose_strength(train.features, train.labels, groups, classes, run.recipe.seed, check), False
-    except head.Stopped:
-        return _STRENGTH_IF_STOPPED, True
-
-
-def _fit(
-    run: Run, scaler: head.Scaler, rows: dict[str, Rows], strength: float, watch: Watch, stopped: bool
-) -> tuple[Best, bool]:
-    """L-BFGS with a point of the curve after every step; keeps the step with the lowest validation loss."""
-    train, val = rows["train"], rows["val"]
-    epochs, classes = run.recipe.epochs, len(run.classes)
-    width = train.features.shape[1]
-    best = Best(head.Parameters(np.zeros((classes, width), np.float32), np.zeros(classes, np.float32)))
-
-    def on_pass(epoch: int, parameters: head.Parameters) -> None:
-        watch.phase("fitting", f"Learning, round {epoch}", epochs, epoch)
-        values = _values(scaler.fold_into(parameters.weight, parameters.bias), train, val)
-        watch.measured("fitting", epoch=epoch, **values)
-        loss = values["val_loss" if len(val) else "train_loss"]
-        if loss < best.loss:
-            best.parameters, best.epoch, best.loss = parameters, epoch, loss
-        if not stopped:
-            watch.check_stop()
-
-    try:
-        head.fit(scaler.apply(train.features), train.labels, classes, strength=strength, passes=epochs, on_pass=on_pass)
-    except head.Stopped:
-        return best, True
-    return best, stopped
-
-
-def _values(fitted: head.Head, train: Rows, val: Rows) -> dict[str, float]:
-    values = {}
-    for name, part in (("train", train), ("val", val)):
-        if len(part):
-            chances = fitted.probabilities(part.features)
-            values[f"{name}_loss"] = head.mean_loss(chances, part.labels)
-            values[f"{name}_accuracy"] = head.accuracy(chances, part.labels)
-    return values
-
-
-def _rows(run: Run, manifest: Sequence[ManifestRow], seen: dict[str, np.ndarray], split: str, most: int = 0) -> Rows:
-    position = {name: i for i, name in enumerate(run.classes)}
-    chosen = [m for m in manifest if m.split == split and m.sha256 in seen]
-    if most:
-        chosen = chosen[:: max(1, -(-len(chosen) // most))]
-    width = backbone(run.recipe.backbone).dimensions
-    features = np.empty((len(chosen), width), dtype=np.float16)
-    for i, m in enumerate(chosen):
-        features[i] = seen[m.sha256]
-    labels = np.array([position[m.label] for m in chosen], dtype=np.int64)
-    return Rows(features, labels, chosen)
-
-
-def _closing_words(run: Run, best: Best, strength: float, *, checked: bool, stopped: bool) -> str:
-    if stopped:
-        return f"Stopped by you; the best state so far (round {best.epoch}) was kept."
+        return f"Stopped by you; the best state so far (round {fitted.epoch}) was kept. {note}".strip()
     measure = "validation pictures" if checked else "training pictures (there are none to validate)"
-    how = "chosen by cross-validation on the training pictures" if run.recipe.strength is None else "as you set it"
-    return (
-        f"Kept round {best.epoch}, where the loss on {measure} was lowest; generalisation strength {strength:g}, {how}."
-    )
+    words = f"Kept round {fitted.epoch}, where the loss on {measure} was lowest"
+    if fitted.strength is not None:
+        how = "chosen by cross-validation on the training pictures" if run.recipe.strength is None else "as you set it"
+        words += f"; generalisation strength {fitted.strength:g}, {how}"
+    return f"{words}. {note}".strip()

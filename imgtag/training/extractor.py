@@ -14,16 +14,18 @@ import platform
 import shutil
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from imgtag.core import storage
+from imgtag.core import locks, storage
 from imgtag.core.settings import home
-from imgtag.training.backbones import Backbone, build, pretrained_weights
+from imgtag.training.backbones import Backbone
+from imgtag.training.networks import build
+from imgtag.training.weights import pretrained_weights
 
 log = logging.getLogger(__name__)
 
@@ -43,44 +45,70 @@ class Extractor:
     batch: int = 8
 
 
+@dataclass(frozen=True)
+class Tuned:
+    """Weights of a fine-tuned network in place of the pretrained ones.
+
+    key: names the content (part of a sha256). read: gives the weights under the names of `networks.build`.
+    """
+
+    key: str
+    read: Callable[[], Mapping[str, np.ndarray]]
+
+
 def weights_file(row: Backbone) -> Path:
-    """The backbone's weights as safetensors under timm's names; written on first use."""
-    path = _folder(row) / "backbone.safetensors"
+    """The backbone's pretrained weights as safetensors; written on first use."""
+    path = _folder(row, None) / "backbone.safetensors"
     if not path.exists():
-        _prepare(row)
+        _prepare(row, None)
     return path
 
 
-def load_extractor(row: Backbone) -> Extractor:
+def load_extractor(row: Backbone, tuned: Tuned | None = None) -> Extractor:
     """The fastest engine for a backbone. The first call on a machine converts and measures (seconds)."""
     if _has_gpu():
-        gpu = _torch_gpu(row)
+        gpu = _torch_gpu(row, tuned)
         if gpu:
             return gpu
-    found = storage.read_json(_folder(row) / "engine.json", {})
-    if found.get("made_for") != _made_for():
-        found = _prepare(row)
+    found = storage.read_json(_folder(row, tuned) / "engine.json", {})
+    if found.get("made_for") != made_for():
+        found = _prepare(row, tuned)
     if found["engine"] == "torch":
-        return Extractor(_torch_network(row, "cpu"), "PyTorch", found["reason"])
+        return Extractor(_torch_network(row, tuned, "cpu"), "PyTorch", found["reason"])
     try:
-        network = _openvino_network(_folder(row) / "network.xml", found["precision"])
+        network = _openvino_network(_folder(row, tuned) / "network.xml", found["precision"])
     except RuntimeError as error:
         log.warning("OpenVINO failed, using PyTorch: %s", error)
-        return Extractor(_torch_network(row, "cpu"), "PyTorch", "OpenVINO could not be started.")
+        return Extractor(_torch_network(row, tuned, "cpu"), "PyTorch", "OpenVINO could not be started.")
     return Extractor(network, f"OpenVINO {found['precision']}", found["reason"])
+
+
+def known_speed(row: Backbone) -> float | None:
+    """Pictures a second that the chosen engine did when it was measured here; None when it never was."""
+    found = storage.read_json(_folder(row, None) / "engine.json", {})
+    if found.get("made_for") != made_for():
+        return None
+    return float(found["pictures_per_second"][found["precision"]])
 
 
 # ----------------------------------------------------------------------------- preparing
 
 
-def _prepare(row: Backbone) -> dict[str, Any]:
+def _prepare(row: Backbone, tuned: Tuned | None) -> dict[str, Any]:
     """Convert the network, compare every engine with torch, remember the fastest that agrees."""
+    folder = storage.make_folder(_folder(row, tuned))
+    with locks.locked(folder / ".lock", wait_s=600):  # two processes may want it at once: a training and a measurement
+        found = storage.read_json(folder / "engine.json", {})
+        return found if found.get("made_for") == made_for() else _prepare_alone(row, tuned, folder)
+
+
+def _prepare_alone(row: Backbone, tuned: Tuned | None, folder: Path) -> dict[str, Any]:
     import torch
     from safetensors.torch import save
 
-    folder = storage.make_folder(_folder(row))
-    weights = pretrained_weights(row)
-    storage.atomic_write(folder / "backbone.safetensors", save(weights))
+    weights = _read_weights(row, tuned)
+    if tuned is None:
+        storage.atomic_write(folder / "backbone.safetensors", save(weights))
     module = build(row, weights)
     size = row.preprocessing.size
     sample = np.random.default_rng(0).integers(0, 256, (_BENCH_BATCH, size, size, 3), dtype=np.uint8)
@@ -104,14 +132,27 @@ def _prepare(row: Backbone) -> dict[str, Any]:
         log.warning("OpenVINO is not usable here: %s", error)
     best = max(speeds, key=lambda name: speeds[name])
     found = {
-        "made_for": _made_for(),
+        "made_for": made_for(),
         "engine": "torch" if best == "torch" else "openvino",
         "precision": best,
-        "pictures_per_second": {name: round(speed) for name, speed in speeds.items()},
+        "pictures_per_second": {name: round(speed, 1) for name, speed in speeds.items()},
         "reason": _reason(best, speeds),
     }
     storage.write_json(folder / "engine.json", found)
     return found
+
+
+def _read_weights(row: Backbone, tuned: Tuned | None) -> dict[str, Any]:
+    import torch
+
+    if tuned:
+        return {name: torch.from_numpy(np.array(value)) for name, value in tuned.read().items()}
+    stored = _folder(row, None) / "backbone.safetensors"
+    if stored.exists():
+        from safetensors.torch import load_file
+
+        return load_file(stored)
+    return pretrained_weights(row)
 
 
 def _convert(module: Any, size: int, folder: Path) -> None:
@@ -150,11 +191,10 @@ def _openvino_network(path: Path, precision: str) -> Network:
     return run
 
 
-def _torch_network(row: Backbone, device: str) -> Network:
+def _torch_network(row: Backbone, tuned: Tuned | None, device: str) -> Network:
     import torch
-    from safetensors.torch import load_file
 
-    module = build(row, load_file(weights_file(row))).to(device)
+    module = build(row, _read_weights(row, tuned)).to(device)
 
     def run(pictures: np.ndarray) -> np.ndarray:
         with torch.inference_mode():
@@ -163,14 +203,14 @@ def _torch_network(row: Backbone, device: str) -> Network:
     return run
 
 
-def _torch_gpu(row: Backbone) -> Extractor | None:
+def _torch_gpu(row: Backbone, tuned: Tuned | None) -> Extractor | None:
     import torch
 
     if torch.cuda.is_available():
         name = torch.cuda.get_device_name(0)
-        return Extractor(_torch_network(row, "cuda"), f"PyTorch on {name}", f"A GPU was found: {name}.", 64)
+        return Extractor(_torch_network(row, tuned, "cuda"), f"PyTorch on {name}", f"A GPU was found: {name}.", 64)
     if torch.backends.mps.is_available():
-        return Extractor(_torch_network(row, "mps"), "PyTorch on Apple GPU", "The Apple GPU was found.", 32)
+        return Extractor(_torch_network(row, tuned, "mps"), "PyTorch on Apple GPU", "The Apple GPU was found.", 32)
     return None
 
 
@@ -204,10 +244,12 @@ def _has_gpu() -> bool:
     return apple or shutil.which("nvidia-smi") is not None or Path("/dev/nvidia0").exists() or Path("/dev/kfd").exists()
 
 
-def _made_for() -> str:
+def made_for() -> str:
+    """The libraries and the machine that a measurement holds for."""
     versions = [f"{name} {importlib.metadata.version(name)}" for name in ("openvino", "torch", "timm")]
     return f"{'; '.join(versions)}; {platform.machine()} {os.cpu_count()}"
 
 
-def _folder(row: Backbone) -> Path:
-    return home() / ".cache" / "backbones" / row.cache_key
+def _folder(row: Backbone, tuned: Tuned | None) -> Path:
+    key = f"{row.cache_key}-{tuned.key}" if tuned else row.cache_key
+    return home() / ".cache" / "backbones" / key

@@ -1,4 +1,4 @@
-"""Features of pictures, cached on disk by (sha256, backbone, preprocessing version).
+"""Features of pictures, cached on disk by (sha256, backbone, preprocessing version, view).
 
 The cache is a folder of shards, each written whole: a run that is killed loses at most the pictures since
 the last shard, and the next run computes only what is missing. Never keyed by position.
@@ -28,6 +28,7 @@ from imgtag.training.extractor import Extractor
 
 log = logging.getLogger(__name__)
 
+VIEWS = ("plain", "mirrored")
 _SHARD = 256
 _SHARD_S = 5.0  # on a slow machine a shard is written before it is full
 
@@ -40,18 +41,18 @@ class Unreadable:
     reason: str
 
 
-def cached_features(folder: Path, row: Backbone, wanted: Sequence[str]) -> dict[str, np.ndarray]:
+def cached_features(folder: Path, row: Backbone, wanted: Sequence[str], view: str = "plain") -> dict[str, np.ndarray]:
     """Features (float16, (dimensions,)) of those wanted sha256 that are in the cache; damaged shards are
     passed over and computed again."""
     need = set(wanted)
     found: dict[str, np.ndarray] = {}
-    for path in sorted(_shards(folder, row).glob("*.safetensors")):
+    for path in sorted(_shards(folder, row, view).glob("*.safetensors")):
         try:
             ids, features = _read_shard(path)
         except (ValueError, KeyError, OSError) as error:
             log.warning("shard %s is damaged and left out: %s", path.name, error)
             continue
-        if features.shape != (len(ids), row.dimensions):
+        if features.ndim != 2 or features.shape != (len(ids), row.dimensions or features.shape[1]):
             continue
         for id_, feature in zip(ids, features, strict=True):
             if id_ in need:
@@ -64,29 +65,34 @@ def compute_features(
     row: Backbone,
     extractor: Extractor,
     pictures: Sequence[tuple[str, Path]],
-    on_batch: Callable[[dict[str, np.ndarray]], None],
+    views: Sequence[str],
+    on_batch: Callable[[dict[str, dict[str, np.ndarray]]], None],
     unreadable: list[Unreadable],
 ) -> None:
     """Compute and cache features of (sha256, path) pairs; pictures that cannot be read are added to `unreadable`.
 
-    on_batch gets each batch's new features by sha256 and may raise to stop: what is done is kept.
+    on_batch gets each batch's new features by view and sha256 and may raise to stop: what is done is kept.
     Decoding runs in threads beside the network; memory does not grow with the number of pictures.
     """
-    shard: dict[str, np.ndarray] = {}
+    shards: dict[str, dict[str, np.ndarray]] = {view: {} for view in views}
     written = time.monotonic()
     try:
         with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
             for ids, batch in _batches(pool, row.preprocessing, extractor.batch, pictures, unreadable):
-                computed = extractor.run(batch).astype(np.float16)
-                fresh = dict(zip(ids, computed, strict=True))
-                shard.update(fresh)
-                if len(shard) >= _SHARD or time.monotonic() - written >= _SHARD_S:
-                    _write_shard(folder, row, shard)
-                    shard, written = {}, time.monotonic()
+                fresh = {view: _features_of(extractor, batch, ids, view) for view in views}
+                for view, shard in shards.items():
+                    shard.update(fresh[view])
+                if len(shards[views[0]]) >= _SHARD or time.monotonic() - written >= _SHARD_S:
+                    _write_shards(folder, row, shards)
+                    written = time.monotonic()
                 on_batch(fresh)
     finally:
-        if shard:
-            _write_shard(folder, row, shard)
+        _write_shards(folder, row, shards)
+
+
+def mirrored(batch: np.ndarray) -> np.ndarray:
+    """The mirror images (left and right changed) of pictures (n, size, size, 3)."""
+    return np.ascontiguousarray(batch[:, :, ::-1])
 
 
 def network_input(source: bytes | Path, how: Preprocessing) -> np.ndarray:
@@ -139,9 +145,18 @@ def _unchanged_input(id_: str, path: Path, how: Preprocessing) -> np.ndarray:
     return pixels
 
 
-def _write_shard(folder: Path, row: Backbone, features: dict[str, np.ndarray]) -> None:
-    data = save({"features": np.stack(list(features.values()))}, {"ids": json.dumps(list(features))})
-    storage.atomic_write(_shards(folder, row) / f"{uuid.uuid4().hex}.safetensors", data)
+def _features_of(extractor: Extractor, batch: np.ndarray, ids: Sequence[str], view: str) -> dict[str, np.ndarray]:
+    seen = mirrored(batch) if view == "mirrored" else batch
+    return dict(zip(ids, extractor.run(seen).astype(np.float16), strict=True))
+
+
+def _write_shards(folder: Path, row: Backbone, shards: dict[str, dict[str, np.ndarray]]) -> None:
+    """Write what has gathered, and empty the shards."""
+    for view, features in shards.items():
+        if features:
+            data = save({"features": np.stack(list(features.values()))}, {"ids": json.dumps(list(features))})
+            storage.atomic_write(_shards(folder, row, view) / f"{uuid.uuid4().hex}.safetensors", data)
+            features.clear()
 
 
 def _read_shard(path: Path) -> tuple[list[str], np.ndarray]:
@@ -154,5 +169,5 @@ def _read_shard(path: Path) -> tuple[list[str], np.ndarray]:
         raise ValueError(str(error)) from error
 
 
-def _shards(folder: Path, row: Backbone) -> Path:
-    return folder / "features" / row.cache_key
+def _shards(folder: Path, row: Backbone, view: str) -> Path:
+    return folder / "features" / (row.cache_key if view == "plain" else f"{row.cache_key}-{view}")

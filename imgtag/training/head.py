@@ -7,33 +7,44 @@ numpy only, so that pages and the command line can fit and apply a head without 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
 
-from imgtag.training.lbfgs import minimise
-
-STRENGTHS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
-_FOLDS = 3
-CHOICE_FITS = _FOLDS * len(STRENGTHS)
-_CHOICE_ROWS = 3000  # more rows than this do not change which strength wins
+_CHUNK = 4096  # rows that are made float32 at a time
 
 
 @dataclass(frozen=True)
 class Head:
-    """A linear layer over raw (not standardised) features.
+    """Layers over raw (not standardised) features, with max(0, x) between them; usually a single one.
 
-    weight: float32 (K, D); bias: float32 (K,). K classes in the order of the run's class list.
+    Each layer is a weight, float32 (outputs, inputs), and a bias, float32 (outputs,). The last layer has K outputs:
+    the classes in the order of the run's class list.
     """
 
-    weight: np.ndarray
-    bias: np.ndarray
+    layers: tuple[tuple[np.ndarray, np.ndarray], ...]
+
+    @property
+    def inputs(self) -> int:
+        """D, the number of features it reads."""
+        return int(self.layers[0][0].shape[1])
+
+    @property
+    def classes(self) -> int:
+        """K, the number of classes it tells apart."""
+        return int(self.layers[-1][0].shape[0])
 
     def probabilities(self, features: np.ndarray) -> np.ndarray:
         """Class probabilities, float32 (N, K), rows sum to 1, of features (N, D)."""
-        return softmax(features.astype(np.float32) @ self.weight.T + self.bias)
+        parts = [self._probabilities(features[i : i + _CHUNK]) for i in range(0, len(features), _CHUNK)]
+        return np.concatenate(parts) if parts else np.zeros((0, self.classes), np.float32)
+
+    def _probabilities(self, features: np.ndarray) -> np.ndarray:
+        x = features.astype(np.float32)
+        for i, (weight, bias) in enumerate(self.layers):
+            x = (np.maximum(x, 0) if i else x) @ weight.T + bias
+        return softmax(x)
 
 
 @dataclass(frozen=True)
@@ -46,18 +57,28 @@ class Scaler:
     @classmethod
     def of(cls, features: np.ndarray) -> Scaler:
         """Measure features (N, D); a feature that never changes gets spread 1."""
-        features = features.astype(np.float32)
-        spread = features.std(axis=0)
-        return cls(features.mean(axis=0), np.where(spread > 1e-6, spread, 1.0).astype(np.float32))
+        total = np.zeros(features.shape[1])
+        squares = np.zeros(features.shape[1])
+        for i in range(0, len(features), _CHUNK):
+            part = features[i : i + _CHUNK].astype(np.float64)
+            total += part.sum(axis=0)
+            squares += (part**2).sum(axis=0)
+        mean = total / len(features)
+        spread = np.sqrt(np.maximum(squares / len(features) - mean**2, 0.0))
+        return cls(mean.astype(np.float32), np.where(spread > 1e-6, spread, 1.0).astype(np.float32))
 
     def apply(self, features: np.ndarray) -> np.ndarray:
-        """Standardised features, float32 (N, D)."""
-        return np.asarray((features.astype(np.float32) - self.mean) / self.spread)
+        """Standardised features, float32 (N, D); needs memory for the result only."""
+        scaled = features.astype(np.float32)
+        scaled -= self.mean
+        scaled /= self.spread
+        return scaled
 
-    def fold_into(self, weight: np.ndarray, bias: np.ndarray) -> Head:
-        """The same linear layer, taking raw features."""
+    def fold_into(self, *layers: tuple[np.ndarray, np.ndarray]) -> Head:
+        """A head with these layers over standardised features, as one that takes raw features."""
+        (weight, bias), *others = layers
         raw = (weight / self.spread).astype(np.float32)
-        return Head(raw, (bias - raw @ self.mean).astype(np.float32))
+        return Head(((raw, (bias - raw @ self.mean).astype(np.float32)), *others))
 
 
 @dataclass(frozen=True)
@@ -89,82 +110,24 @@ def accuracy(probabilities: np.ndarray, labels: np.ndarray) -> float:
     return float((probabilities.argmax(axis=1) == labels).mean())
 
 
-def fit(
-    scaled: np.ndarray,
-    labels: np.ndarray,
-    classes: int,
-    *,
-    strength: float,
-    passes: int = 100,
-    start: Parameters | None = None,
-    on_pass: Callable[[int, Parameters], None] | None = None,
-) -> Parameters:
-    """Fit on standardised features (N, D), labels (N,) in 0..classes-1.
+class Asked(Protocol):
+    """Pictures with labels (N,) that a head can be asked about."""
 
-    strength: weight of the penalty, over 0; larger is smoother. on_pass(number, parameters) is called
-    after every L-BFGS step and may raise Stopped.
-    """
-    rows, width = scaled.shape
-    target = np.zeros((rows, classes), dtype=np.float32)
-    target[np.arange(rows), labels] = 1.0
+    @property
+    def labels(self) -> np.ndarray:
+        """Positions in the class list, (N,)."""
 
-    def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        at = _unflatten(flat, classes, width)
-        chances = softmax(scaled @ at.weight.T + at.bias)
-        residual = (chances - target) / np.float32(rows)
-        slope = residual.T @ scaled + np.float32(strength) * at.weight
-        value = mean_loss(chances, labels) + 0.5 * strength * float((at.weight**2).sum())
-        return value, np.concatenate([slope.ravel(), residual.sum(axis=0)])
-
-    done = 0
-
-    def after(flat: np.ndarray) -> None:
-        nonlocal done
-        done += 1
-        if on_pass:
-            on_pass(done, _unflatten(flat, classes, width))
-
-    if start is None:
-        begin = np.zeros(classes * (width + 1), dtype=np.float32)
-    else:
-        begin = np.concatenate([start.weight.ravel(), start.bias])
-    return _unflatten(minimise(objective, begin, passes=passes, after=after), classes, width)
+    def __len__(self) -> int: ...
+    def probabilities(self, fitted: Head) -> np.ndarray:
+        """Float32 (N, K)."""
 
 
-def choose_strength(
-    features: np.ndarray,
-    labels: np.ndarray,
-    groups: np.ndarray,
-    classes: int,
-    seed: int = 0,
-    check: Callable[[], None] = lambda: None,
-) -> float:
-    """The strength with the lowest loss in grouped, stratified 3-fold cross-validation.
-
-    features (N, D) raw, labels (N,), groups (N,): rows of one group never stand on both sides. With
-    fewer than 3 pictures in every class there is nothing to compare and a middle value is taken.
-    `check` is called between fits and may raise Stopped.
-    """
-    if np.bincount(labels, minlength=classes).max() < _FOLDS:
-        return 0.1
-    keep = np.random.default_rng(seed).permutation(len(labels))[:_CHOICE_ROWS]
-    features, labels, groups = features[keep], labels[keep], groups[keep]
-    losses = np.zeros(len(STRENGTHS))
-    folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
-    for train, held_out in folds.split(features, labels, groups):
-        scaler = Scaler.of(features[train])
-        scaled, others = scaler.apply(features[train]), scaler.apply(features[held_out])
-        start: Parameters | None = None
-        for i, strength in enumerate(STRENGTHS):  # from smooth to sharp, each starting where the last ended
-            check()
-            start = fit(scaled, labels[train], classes, strength=strength, passes=40, start=start)
-            chances = softmax(others @ start.weight.T + start.bias)
-            losses[i] += mean_loss(chances, labels[held_out]) * len(held_out)
-            if i and losses[i] > 1.5 * losses[: i + 1].min():
-                losses[i + 1 :] = np.inf
-                break
-    return STRENGTHS[int(losses.argmin())]
-
-
-def _unflatten(flat: np.ndarray, classes: int, width: int) -> Parameters:
-    return Parameters(flat[: classes * width].reshape(classes, width), flat[classes * width :])
+def values(*, fitted: Head, **parts: Asked) -> dict[str, float]:
+    """<part>_loss and <part>_accuracy of a head on each part of the pictures that is not empty."""
+    found = {}
+    for name, part in parts.items():
+        if len(part):
+            chances = part.probabilities(fitted)
+            found[f"{name}_loss"] = mean_loss(chances, part.labels)
+            found[f"{name}_accuracy"] = accuracy(chances, part.labels)
+    return found

@@ -1,4 +1,4 @@
-"""Starting, stopping and resuming trainers. No torch here: pages import this module.
+"""Starting, pausing, stopping and resuming trainers. No torch here: pages import this module.
 
 The trainer is a process of its own, in its own session: a reload, a closed browser or a restarted server do
 not touch it (measured for threads, multiprocessing and Popen; only a detached Popen survives them all).
@@ -6,35 +6,51 @@ not touch it (measured for threads, multiprocessing and Popen; only a detached P
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import IO
 
 from imgtag.core import locks, storage
 from imgtag.core.errors import Conflict
+from imgtag.core.settings import home
 from imgtag.data.projects import Project
+from imgtag.training.parallel import processes_for
 from imgtag.training.recipes import Recipe
 from imgtag.training.runs import Run, create_run, list_runs
 
+_ONE_CLICK_S = 3.0
+_RESTARTS = 3
 _children: list[subprocess.Popen[bytes]] = []
+_measurement: list[subprocess.Popen[bytes]] = []
 
 
 def start_training(project: Project, recipe: Recipe) -> Run:
-    """Freeze the pictures and start a trainer. A second click returns the run that is at work already."""
+    """Freeze the pictures and start a trainer; while another works on this machine it waits in line.
+
+    A second click on the same button returns the run of the first.
+    """
     with locks.locked(project.cache / ".start.lock"):
-        running = active_run(project)
-        if running:
-            return running
+        for run in active_runs(project):
+            if run.recipe == recipe and time.time() - run.created < _ONE_CLICK_S:
+                return run
         run = create_run(project, recipe)
         _launch(run)
     return run
 
 
+def active_runs(project: Project) -> list[Run]:
+    """The runs that a trainer is working on or that wait for their turn, the first to finish first."""
+    return [run for run in reversed(list_runs(project)) if run.active]
+
+
 def active_run(project: Project) -> Run | None:
-    """The run of a project that a trainer is working on, if any."""
-    return next((run for run in list_runs(project) if run.active), None)
+    """The run that a trainer is working on, or else the first that waits, if any."""
+    runs = active_runs(project)
+    return min(runs, key=lambda run: run.state in ("waiting", "paused"), default=None)
 
 
 def stop_training(run: Run) -> None:
@@ -42,15 +58,40 @@ def stop_training(run: Run) -> None:
     storage.atomic_write(run.path / "stop", b"")
 
 
+def pause_training(run: Run) -> None:
+    """Ask the trainer to wait where it is; others may use the machine meanwhile."""
+    storage.atomic_write(run.path / "pause", b"")
+
+
+def continue_training(run: Run) -> None:
+    """Let a paused trainer go on."""
+    storage.remove_file(run.path / "pause")
+
+
 def resume_training(run: Run) -> Run:
-    """Go on with an interrupted run: pictures that were looked at already are not looked at again."""
+    """Go on with an interrupted run: from its last round, and without looking again at pictures it has seen."""
     with locks.locked(run.project.cache / ".start.lock"):
-        if active_run(run.project):
-            raise Conflict("A training is running already.", "", "Wait until it has finished.")
-        storage.remove_file(run.path / "stop")
+        if Run(run.path).active:
+            raise Conflict("This training is running already.", "", "Wait until it has finished.")
+        for wish in ("stop", "pause"):
+            storage.remove_file(run.path / wish)
         storage.write_json(run.path / "status.json", {"state": "starting", "updated": time.time()})
         _launch(run)
     return Run(run.path)
+
+
+def measure(recipe: Recipe) -> None:
+    """Measure in the background what a prediction of the training time needs; once at a time."""
+    if not measuring():
+        _measurement[:] = [
+            _start([sys.executable, "-m", "imgtag.training.measure", json.dumps(recipe.as_dict())], subprocess.DEVNULL)
+        ]
+
+
+def measuring() -> bool:
+    """Whether such a measurement is going on."""
+    alive = bool(_measurement) and _measurement[0].poll() is None
+    return alive or locks.is_held(home() / ".cache" / ".measuring.lock")
 
 
 def wait_for(run: Run, poll_s: float = 0.1) -> Run:
@@ -60,21 +101,33 @@ def wait_for(run: Run, poll_s: float = 0.1) -> Run:
     return now
 
 
+def command(run: Run, processes: int = 1) -> list[str]:
+    """The command line of a trainer; of several processes, torchrun's, which starts all again when one falls."""
+    worker = ["-m", "imgtag.training.worker", str(run.path)]
+    if processes == 1:
+        return [sys.executable, *worker]
+    several = ["--standalone", f"--nproc-per-node={processes}", f"--max-restarts={_RESTARTS}"]
+    return [sys.executable, "-m", "torch.distributed.run", *several, *worker]
+
+
 def _launch(run: Run) -> None:
     _children[:] = [child for child in _children if child.poll() is None]  # leaves no zombies
+    with storage.open_log(run.path / "log.txt") as output:
+        _children.append(_start(command(run, processes_for(run.recipe.devices)), output))
+
+
+def _start(arguments: list[str], output: IO[bytes] | int) -> subprocess.Popen[bytes]:
     # On POSIX a session of its own; on Windows flags that the module has only there.
     flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(subprocess, "DETACHED_PROCESS", 0)
     root = Path(__file__).resolve().parents[2]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
-    with storage.open_log(run.path / "log.txt") as output:
-        child = subprocess.Popen(  # noqa: S603 (our own interpreter and module)
-            [sys.executable, "-m", "imgtag.training.worker", str(run.path)],
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=environment,
-            cwd=root,
-            start_new_session=True,
-            creationflags=flags,
-        )
-    _children.append(child)
+    return subprocess.Popen(  # noqa: S603 (our own interpreter and module)
+        arguments,
+        stdin=subprocess.DEVNULL,
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        env=environment,
+        cwd=root,
+        start_new_session=True,
+        creationflags=flags,
+    )

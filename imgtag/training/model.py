@@ -1,17 +1,18 @@
 """A trained model on disk: model.safetensors (weights) and model.json (everything else, readable).
 
-Nothing is ever unpickled. model.json holds the sha256 of the weights; a model whose parts do not belong
-together is refused.
+A model has one or more members, each a network with a head; its answer is the weighted mean of theirs (and of
+the mirrored picture's, if it was trained so). Nothing is ever unpickled. model.json holds the sha256 of the weights;
+a model whose parts do not belong together is refused.
 """
 
 from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,46 +21,72 @@ from safetensors.numpy import load_file, save
 
 from imgtag import __version__
 from imgtag.core import storage
-from imgtag.core.errors import BadModel
-from imgtag.training.backbones import BACKBONES, Backbone
-from imgtag.training.extractor import weights_file
+from imgtag.core.errors import BadModel, BadRecipe
+from imgtag.training.backbones import Backbone, Preprocessing, backbone
+from imgtag.training.extractor import Tuned, weights_file
 from imgtag.training.head import Head
-from imgtag.training.runs import ManifestRow, Run
+from imgtag.training.runs import Run
 
-PREDICTION_COLUMNS = (
-    "path", "sha256", "split", "label", "predicted", "probability", "label_probability", "loss", "top",
-)  # fmt: skip
-_TOP = 5
+
+@dataclass(frozen=True)
+class Member:
+    """A network and the head on it. `tuned` is None while the network is as it was pretrained.
+
+    share: its part in the answer; those of all members sum to 1.
+    """
+
+    row: Backbone
+    head: Head
+    share: float = 1.0
+    tuned: Tuned | None = None
 
 
 @dataclass(frozen=True)
 class Model:
-    """What is needed to classify: the head, its classes in order, and the backbone's registry row."""
+    """What is needed to classify: members, the classes in the order of their outputs, what people call them."""
 
     classes: tuple[str, ...]
     display_names: Mapping[str, str]
-    row: Backbone
-    head: Head
+    members: tuple[Member, ...]
+    mirror: bool
     temperature: float
 
 
-def save_model(run: Run, row: Backbone, head: Head) -> None:
-    """Write model/ of a run: backbone and head weights in one safetensors file, facts in model.json."""
-    tensors = {f"backbone.{name}": value for name, value in load_file(weights_file(row)).items()}
-    tensors["head.weight"], tensors["head.bias"] = np.ascontiguousarray(head.weight), head.bias
+def save_model(run: Run, members: Sequence[Member], *, mirror: bool) -> None:
+    """Write model/ of a run: all weights in one safetensors file, facts in model.json."""
+    tensors: dict[str, np.ndarray] = {}
+    for i, member in enumerate(members):
+        weights = member.tuned.read() if member.tuned else load_file(weights_file(member.row))
+        tensors.update({f"{i}.backbone.{name}": np.array(value, order="C") for name, value in weights.items()})
+        for n, (weight, bias) in enumerate(member.head.layers):
+            tensors[f"{i}.head.{n}.weight"] = np.ascontiguousarray(weight)
+            tensors[f"{i}.head.{n}.bias"] = np.ascontiguousarray(bias)
     data = save(tensors)
     folder = run.path / "model"
     storage.atomic_write(folder / "model.safetensors", data)
     versions = {name: importlib.metadata.version(name) for name in ("torch", "timm", "openvino", "safetensors")}
+    first = members[0].row
     storage.write_json(
         folder / "model.json",
         {
-            "format": 1,
+            "format": 2,
             "classes": run.classes,
             "display_names": {c: run.display_name(c) for c in run.classes},
-            "backbone": row.name,
-            "licence": row.licence,
-            "preprocessing": row.preprocessing.as_dict(),
+            "backbone": "+".join(dict.fromkeys(m.row.name for m in members)),
+            "licence": "; ".join(dict.fromkeys(m.row.licence for m in members)),
+            "preprocessing": first.preprocessing.as_dict(),
+            "members": [
+                {
+                    "backbone": m.row.name,
+                    "preprocessing": m.row.preprocessing.as_dict(),
+                    "dimensions": m.head.inputs,
+                    "layers": len(m.head.layers),
+                    "share": m.share,
+                    "tuned": m.tuned.key if m.tuned else None,
+                }
+                for m in members
+            ],
+            "mirror": mirror,
             "temperature": 1.0,
             "unknown_threshold": None,
             "created": time.time(),
@@ -76,48 +103,63 @@ def load_model(run: Run) -> Model:
     if not _well_formed(facts):
         raise _bad("model.json is missing or damaged")
     path = folder / "model.safetensors"
-    if not path.is_file() or storage.sha256_of(path) != facts["sha256"].get(path.name):
+    sha = facts["sha256"].get(path.name, "")
+    if not path.is_file() or storage.sha256_of(path) != sha:
         raise _bad("the weights are missing or are not those that were saved")
-    try:
-        with safe_open(path, framework="numpy") as file:
-            head = Head(file.get_tensor("head.weight"), file.get_tensor("head.bias"))
-    except SafetensorError as error:
-        raise _bad("the weights cannot be read") from error
-    if facts["backbone"] not in BACKBONES:
-        raise _bad(f"this version does not know its backbone “{facts['backbone']}”")
-    row = BACKBONES[facts["backbone"]]
     classes = len(facts["classes"])
-    if head.weight.shape != (classes, row.dimensions) or head.bias.shape != (classes,):
+    try:
+        members = tuple(_read_member(path, i, entry) for i, entry in enumerate(_entries(facts)))
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise _bad("the weights cannot be read") from error
+    if any(m.head.classes != classes for m in members):
         raise _bad("the weights do not fit the list of classes")
-    if facts["preprocessing"].get("version") != row.preprocessing.version:
+    names = facts["display_names"]
+    return Model(tuple(facts["classes"]), names, members, bool(facts.get("mirror")), float(facts["temperature"]))
+
+
+def _entries(facts: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The members as model.json lists them; the first format had a single one, without a list."""
+    if facts.get("format") == 1:
+        return [{"backbone": facts["backbone"], "preprocessing": facts["preprocessing"], "first_format": True}]
+    return list(facts["members"])
+
+
+def _read_member(path: Path, number: int, entry: Mapping[str, Any]) -> Member:
+    row = _row(entry)
+    first = entry.get("first_format", False)
+    prefix = "backbone." if first else f"{number}.backbone."
+    with safe_open(path, framework="numpy") as file:
+        if first:
+            head = Head(((file.get_tensor("head.weight"), file.get_tensor("head.bias")),))
+        else:
+            names = [f"{number}.head.{n}" for n in range(int(entry["layers"]))]
+            head = Head(tuple((file.get_tensor(f"{n}.weight"), file.get_tensor(f"{n}.bias")) for n in names))
+    for weight, bias in head.layers:
+        if weight.ndim != 2 or bias.shape != weight.shape[:1]:
+            raise _bad("the weights of its head do not belong together")
+    if head.inputs != (row.dimensions or head.inputs):
+        raise _bad("the weights do not fit the list of classes")
+
+    def read() -> dict[str, np.ndarray]:
+        with safe_open(path, framework="numpy") as weights:
+            chosen = [name for name in weights.keys() if name.startswith(prefix)]  # noqa: SIM118 -- not a dict
+            return {name.removeprefix(prefix): weights.get_tensor(name) for name in chosen}
+
+    tuned = Tuned(str(entry["tuned"]), read) if entry.get("tuned") else None
+    return Member(row, head, float(entry.get("share", 1.0)), tuned)
+
+
+def _row(entry: Mapping[str, Any]) -> Backbone:
+    """The registry row of a member, with the preprocessing that it was trained with."""
+    try:
+        row = backbone(str(entry["backbone"]))
+    except BadRecipe as error:
+        raise _bad(f"this version does not know its backbone “{entry['backbone']}”") from error
+    stored = dict(entry["preprocessing"])
+    if stored.get("version") != row.preprocessing.version:
         raise _bad("it was made by a version that prepares pictures differently")
-    return Model(tuple(facts["classes"]), facts["display_names"], row, head, float(facts["temperature"]))
-
-
-def save_predictions(run: Run, parts: Mapping[str, tuple[Sequence[ManifestRow], np.ndarray]]) -> None:
-    """Write predictions.csv: for each split, its pictures and their probabilities (N, K)."""
-    classes = run.classes
-    position = {name: i for i, name in enumerate(classes)}
-    lines = []
-    for split, (manifest, probabilities) in parts.items():
-        order = np.argsort(-probabilities, axis=1)[:, :_TOP]
-        for m, chances, top in zip(manifest, probabilities, order, strict=True):
-            own = float(chances[position[m.label]])
-            best = {classes[i]: round(float(chances[i]), 5) for i in top}
-            lines.append(
-                (
-                    m.path,
-                    m.sha256,
-                    split,
-                    m.label,
-                    classes[top[0]],
-                    f"{chances[top[0]]:.6f}",
-                    f"{own:.6f}",
-                    f"{-np.log(max(own, 1e-12)):.5f}",
-                    json.dumps(best, ensure_ascii=False),
-                )
-            )
-    storage.write_csv(run.path / "predictions.csv", PREDICTION_COLUMNS, lines)
+    how = Preprocessing(**{**stored, "mean": tuple(stored["mean"]), "std": tuple(stored["std"])})
+    return replace(row, preprocessing=how)
 
 
 def _well_formed(facts: Any) -> bool:
@@ -127,6 +169,7 @@ def _well_formed(facts: Any) -> bool:
         isinstance(facts, dict)
         and all(isinstance(facts.get(key), kind) for key, kind in kinds.items())
         and isinstance(facts.get("temperature"), (int, float))
+        and (facts.get("format") == 1 or (isinstance(facts.get("members"), list) and bool(facts["members"])))
         and len(set(map(str, facts["classes"]))) == len(facts["classes"]) > 0
     )
 

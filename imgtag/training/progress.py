@@ -1,9 +1,11 @@
-"""What the trainer says while it works: status.json, metrics.jsonl, the measured time left, and the stop."""
+"""What the trainer says while it works: status.json, metrics.jsonl, the measured time left, pause and stop."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -12,48 +14,74 @@ from imgtag.training.head import Stopped
 
 _EVERY_S = 0.2
 _RATE_WINDOW_S = 8.0
+_SETTLED = 0.15  # share of a phase after which its own rate is believed more than the plan
 
 
 class Watch:
-    """One run's voice. `check_stop` raises Stopped as soon as the stop file is there."""
+    """One run's voice. `check_stop` waits while the run is paused, and raises Stopped when it is to stop.
 
-    def __init__(self, folder: Path) -> None:
+    A `silent` one (the second process and later ones of several) writes nothing, but obeys all the same.
+    """
+
+    def __init__(self, folder: Path, *, silent: bool = False) -> None:
         self.folder = folder
+        self.silent = silent
         rows = storage.read_json_lines(folder / "metrics.jsonl")
         before = float(rows[-1].get("t", 0.0)) if rows else 0.0
         self.began = time.monotonic() - before  # a resumed run goes on where its curve ended
         self.facts: dict[str, Any] = {}
+        self.while_paused: Callable[[], AbstractContextManager[Any]] = (
+            nullcontext  # lets others have the machine meanwhile
+        )
+        self._plan: dict[str, float] = {}
         self._phase = ""
+        self._phase_began = 0.0
         self._written = 0.0
         self._seen: deque[tuple[float, int]] = deque()
 
     @property
     def seconds(self) -> float:
-        """Seconds of work so far, including earlier parts of a resumed run."""
+        """Seconds of work so far, including earlier parts of a resumed run; waiting and pauses do not count."""
         return time.monotonic() - self.began
+
+    def expect(self, plan: Mapping[str, float]) -> None:
+        """The phases still to come, in their order, with the seconds that each will probably take."""
+        self._plan = {**self._plan, **plan}
 
     def phase(self, name: str, message: str, total: int = 0, done: int = 0) -> None:
         """Say what is being done, and how far it is. `total` 0 means it cannot be counted."""
         now = time.monotonic()
         changed = name != self._phase
         if changed:
-            self._phase = name
+            self._phase, self._phase_began = name, now
             self._seen.clear()
         self._seen.append((now, done))
         while self._seen and now - self._seen[0][0] > _RATE_WINDOW_S:
             self._seen.popleft()
         if changed or done == total or now - self._written >= _EVERY_S:
             self._written = now
-            self._write(phase=name, message=message, done=done, total=total, eta_s=self._eta(done, total))
+            rate = self._rate()
+            self._write(
+                phase=name,
+                message=message,
+                done=done,
+                total=total,
+                eta_s=self._eta(done, total, rate),
+                rate=None if rate is None else round(rate, 2),
+            )
 
-    def measured(self, phase: str, **values: float | int | None) -> None:
+    def measured(self, phase: str, **values: float | int | str | None) -> None:
         """Add one line to the curves."""
+        if self.silent:
+            return
         row = {"t": round(self.seconds, 3), "phase": phase}
-        row.update({k: round(v, 5) if isinstance(v, float) else v for k, v in values.items()})
+        row.update({k: round(v, 7) if isinstance(v, float) else v for k, v in values.items()})
         storage.append_json_line(self.folder / "metrics.jsonl", row)
 
     def finish(self, state: str, **results: Any) -> None:
         """The last word: state is finished, stopped or failed."""
+        if self.silent:
+            return
         status = {"state": state, "seconds": round(self.seconds, 2), "updated": time.time()}
         storage.write_json(self.folder / "status.json", {**status, **self.facts, **results})
 
@@ -62,18 +90,49 @@ class Watch:
         return (self.folder / "stop").exists()
 
     def check_stop(self) -> None:
-        """Raise Stopped when somebody asked for it."""
+        """Wait as long as the run is paused. Raises Stopped when somebody asked for it."""
+        if (self.folder / "pause").exists() and not self.stop_asked():
+            self._pause()
         if self.stop_asked():
             raise Stopped
 
+    def _pause(self) -> None:
+        began = time.monotonic()
+        self._write(phase="paused", message="Paused", done=0, total=0, eta_s=None)
+        with self.while_paused():
+            while (self.folder / "pause").exists() and not self.stop_asked():
+                time.sleep(0.2)
+        waited = time.monotonic() - began
+        self.began += waited
+        self._phase_began += waited
+        self._seen.clear()
+
     def _write(self, **values: Any) -> None:
+        if self.silent:
+            return
         status = {"state": "running", "seconds": round(self.seconds, 2), "updated": time.time()}
         storage.write_json(self.folder / "status.json", {**status, **self.facts, **values}, durable=False)
 
-    def _eta(self, done: int, total: int) -> float | None:
-        """Seconds left at the rate of the last few seconds; None until there is something to measure."""
-        then, start = self._seen[0]
-        elapsed = time.monotonic() - then
-        if not total or done <= start or elapsed < 0.5:
+    def _rate(self) -> float | None:
+        """Steps a second over the last few seconds; None until there is something to measure."""
+        if not self._seen:
             return None
-        return round((total - done) * elapsed / (done - start), 1)
+        (then, start), (now, done) = self._seen[0], self._seen[-1]
+        return (done - start) / (now - then) if done > start and now - then >= 0.5 else None
+
+    def _eta(self, done: int, total: int, rate: float | None) -> float | None:
+        """Seconds left of the whole run: this phase by its own rate once there is one, the later ones as planned."""
+        names = list(self._plan)
+        planned = self._plan.get(self._phase)
+        later = sum(self._plan[name] for name in names[names.index(self._phase) + 1 :]) if planned is not None else 0.0
+        spent = time.monotonic() - self._phase_began
+        if total and done and rate:
+            here = (total - done) / rate
+            if planned is not None and done < _SETTLED * total:
+                trust = done / (_SETTLED * total)
+                here = trust * here + (1 - trust) * max(planned - spent, 0.0)
+        elif planned is not None:
+            here = max(planned - spent, 0.0)
+        else:
+            return None
+        return round(here + later, 1)

@@ -2,75 +2,126 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from imgtag.core.errors import BadRecipe, NotYet
+from imgtag.core.errors import BadRecipe
 from imgtag.training.backbones import backbone
+from imgtag.training.options import BY_NAME
+
+DEFAULT_RATES = {"adam": 1e-3, "adamw": 1e-3, "sgd": 1e-2, "adadelta": 1.0}
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a run does. `strength` None means: chosen by cross-validation on the training pictures."""
+    """What a run does; each setting is explained in `options.OPTIONS`. None means: chosen by the trainer."""
 
     preset: str = "quick"
     backbone: str = "efficientnet_lite0"
+    layers: str = "frozen"
+    mirror: bool = False
+    hidden: tuple[int, ...] = ()
+    dropout: float = 0.0
     strength: float | None = None
+    optimizer: str = "auto"
+    learning_rate: float | None = None
+    find_rate: bool = False
+    stage_factor: float = 0.7
+    schedule: str = "one-cycle"
     epochs: int = 100
+    patience: int = 20
+    minutes: float | None = None
+    batch_size: int = 32
+    picture_size: int | None = None
+    balance: str = "none"
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    augmentation: tuple[str, ...] = ()
     seed: int = 0
+    precision: str = "auto"
+    devices: str = "auto"
+
+    @property
+    def backbones(self) -> tuple[str, ...]:
+        """The networks whose answers are averaged; where one is fine-tuned, it is the first."""
+        return tuple(name.strip() for name in self.backbone.split("+"))
+
+    @property
+    def tunes_network(self) -> bool:
+        """Whether pictures pass through the network while it learns: layers change, or pictures do."""
+        return self.layers != "frozen" or bool(self.augmentation) or self.mixup > 0
+
+    @property
+    def fits_exactly(self) -> bool:
+        """Whether the head is the one of lowest loss (logistic regression by L-BFGS), or learnt step by step."""
+        return not self.hidden and (self.optimizer == "auto" or self.tunes_network)
+
+    @property
+    def rate(self) -> float:
+        """The largest learning rate, unless the finder is asked for one."""
+        return self.learning_rate or DEFAULT_RATES[self.steps_with]
+
+    @property
+    def steps_with(self) -> str:
+        """The optimizer of step-by-step learning."""
+        return "adamw" if self.optimizer == "auto" else self.optimizer
 
     def as_dict(self) -> dict[str, Any]:
         """The shape stored in config.json."""
         return asdict(self)
 
 
-PRESETS: dict[str, Recipe] = {"quick": Recipe()}
-_PLANNED = ("balanced", "best")
+PRESETS: dict[str, Recipe] = {
+    "quick": Recipe(),
+    "balanced": Recipe("balanced", "efficientnet_lite0+efficientnet_lite2", mirror=True),
+    "best": Recipe(
+        "best",
+        "efficientnet_lite0+efficientnet_lite2",
+        mirror=True,
+        layers="all",
+        epochs=12,
+        patience=4,
+        minutes=15,
+        augmentation=("flip", "crop"),
+    ),
+    "custom": Recipe("custom", epochs=20, patience=5),
+}
 
 
 def make_recipe(preset: str = "quick", changes: Sequence[str] = ()) -> Recipe:
-    """The recipe of a preset with `key=value` changes. Raises BadRecipe or NotYet."""
-    if preset in _PLANNED:
-        raise NotYet(
-            f"The preset “{preset}” is not in this version yet.",
-            "It is planned; “quick” already trains on all your pictures.",
-            "Use “quick”.",
-        )
+    """The recipe of a preset with `key=value` changes. Raises BadRecipe."""
     if preset not in PRESETS:
         raise BadRecipe(f"There is no preset “{preset}”.", f"There is: {', '.join(PRESETS)}.", "Choose one of these.")
-    recipe = PRESETS[preset]
+    values: dict[str, Any] = {}
     for change in changes:
-        recipe = _changed(recipe, change)
-    backbone(recipe.backbone)
-    strength_fits = recipe.strength is None or 0 < recipe.strength < math.inf
-    if recipe.epochs < 1 or not 0 <= recipe.seed < 2**32 or not strength_fits:
-        raise BadRecipe(
-            "A setting is out of range.",
-            "epochs must be at least 1, strength a number above 0, and seed from 0 to 4294967295.",
-            "Correct the value after --set.",
-        )
-    return recipe
+        key, _, text = change.partition("=")
+        if key not in BY_NAME:
+            raise BadRecipe(
+                f"There is no setting “{key}”.", f"There is: {', '.join(BY_NAME)}.", "Write --set key=value."
+            )
+        values[key] = BY_NAME[key].read(text)
+    return changed(PRESETS[preset], values)
+
+
+def changed(recipe: Recipe, values: dict[str, Any]) -> Recipe:
+    """The recipe with other values, checked: each alone and all together. Raises BadRecipe."""
+    result = replace(recipe, **values)
+    for name, option in BY_NAME.items():
+        option.checked(getattr(result, name))
+    for name in result.backbones:
+        backbone(name)
+    if result.devices not in ("auto", "cpu") and not result.devices.isdecimal():
+        raise BadRecipe("The devices are not clear.", "Expected: auto, cpu, or a number.", "Correct this setting.")
+    if len(set(result.backbones)) < len(result.backbones):
+        raise BadRecipe("The same backbone is named twice.", "", "Name each once.")
+    if result.tunes_network and not recipe.tunes_network and not {"epochs", "patience"} & set(values):
+        result = replace(result, epochs=20, patience=5)  # a hundred rounds are for heads, which take milliseconds
+    return result
 
 
 def recipe_from(stored: dict[str, Any]) -> Recipe:
     """The recipe of a config.json; settings of other versions are passed over."""
     known = {f.name for f in fields(Recipe)}
-    return Recipe(**{k: v for k, v in stored.items() if k in known})
-
-
-def _changed(recipe: Recipe, change: str) -> Recipe:
-    key, _, text = change.partition("=")
-    kinds: dict[str, Any] = {"backbone": str, "strength": float, "epochs": int, "seed": int}
-    if key not in kinds:
-        raise BadRecipe(f"There is no setting “{key}”.", f"There is: {', '.join(kinds)}.", "Write --set key=value.")
-    try:
-        value: Any = None if (key, text) == ("strength", "auto") else kinds[key](text)
-    except ValueError as error:
-        raise BadRecipe(
-            f"“{text}” does not fit the setting {key}.",
-            f"A {'whole number' if kinds[key] is int else 'number'} is expected.",
-            "Correct the value after --set.",
-        ) from error
-    return replace(recipe, **{key: value})
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items() if k in known}
+    return Recipe(**values)

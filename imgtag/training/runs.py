@@ -5,8 +5,9 @@ runs/<id>/  config.json    recipe, classes, display names; written once
             status.json    state, phase, progress, results; replaced whole
             metrics.jsonl  one line per measurement
             lock           held by the living trainer
-            stop           created to ask it to stop
-            model/ predictions.csv log.txt
+            stop, pause    created to ask it to stop or to wait
+            resume.ckpt    the last round of an unfinished fine-tuning; best.ckpt the best
+            model/ predictions.csv log.txt tb/
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from imgtag.data.splits import SPLITS, assign_splits
 from imgtag.training.recipes import Recipe, recipe_from
 
 FINAL_STATES = ("finished", "stopped", "failed")
-ACTIVE_STATES = ("starting", "running", "stopping")
+ACTIVE_STATES = ("starting", "waiting", "running", "paused", "stopping")
 _GRACE_S = 30.0  # how long a new trainer may take to hold its lock
 
 
@@ -76,14 +77,17 @@ class Run:
 
     @cached_property
     def state(self) -> str:
-        """starting, running, stopping, finished, stopped, failed, interrupted or damaged."""
+        """One of the active or final states, interrupted, or damaged."""
         if not self.config.get("classes") or not (self.path / "manifest.csv").is_file():
             return "damaged"
         state = str(self.status.get("state", ""))
         if state in FINAL_STATES:
             return state
         if locks.is_held(self.path / "lock"):
-            return "stopping" if (self.path / "stop").exists() else "running"
+            if (self.path / "stop").exists():
+                return "stopping"
+            phase = str(self.status.get("phase", ""))
+            return phase if phase in ("waiting", "paused") else "running"
         updated = self.status.get("updated")
         if state == "starting" and isinstance(updated, (int, float)) and time.time() - updated < _GRACE_S:
             return "starting"

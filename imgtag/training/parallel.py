@@ -1,0 +1,84 @@
+"""Several processes at one run, on one machine or many, as `torchrun` starts them; mostly there is only one."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from glob import glob
+from typing import Any
+
+
+def rank() -> int:
+    """The number of this process, from 0; the first one speaks for all."""
+    return int(os.environ.get("RANK", "0"))
+
+
+def world() -> int:
+    """How many processes work at the run."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def local_world() -> int:
+    """How many of them are on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
+def gpus_here() -> int:
+    """NVIDIA GPUs of this machine, counted without loading torch."""
+    return len(glob("/dev/nvidia[0-9]*"))
+
+
+def processes_for(devices: str) -> int:
+    """How many processes the setting `devices` asks for on this machine."""
+    return int(devices) if devices.isdecimal() else max(1, gpus_here() if devices == "auto" else 1)
+
+
+def join() -> None:
+    """Meet the other processes. Without others nothing happens."""
+    if world() == 1:
+        return
+    import torch
+
+    on_gpu = torch.cuda.is_available()
+    if on_gpu:
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    # Long enough for the first process to wait in the queue of trainings.
+    torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout=timedelta(days=2))
+
+
+def leave() -> None:
+    """Part from the other processes."""
+    if world() > 1:
+        import torch
+
+        torch.distributed.destroy_process_group()
+
+
+def wait_for_all() -> None:
+    """Go on when every process has come here."""
+    if world() > 1:
+        import torch
+
+        torch.distributed.barrier()
+
+
+def of_the_first(value: Any) -> Any:
+    """The first process's value, in every process."""
+    if world() == 1:
+        return value
+    import torch
+
+    box = [value]
+    torch.distributed.broadcast_object_list(box, src=0, device=torch.device("cpu"))
+    return box[0]
+
+
+def any_of(value: bool) -> bool:
+    """Whether it is so in any process."""
+    if world() == 1:
+        return value
+    import torch
+
+    answers: list[Any] = [None] * world()
+    torch.distributed.all_gather_object(answers, value)
+    return any(answers)

@@ -1,0 +1,114 @@
+"""Batches for step-by-step learning: of pictures, decoded and changed at random, or of cached features."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+from imgtag.core.errors import BadPicture
+from imgtag.training import parallel
+from imgtag.training.augmentation import augmentation, roomy_input
+from imgtag.training.backbones import Preprocessing
+from imgtag.training.features import network_input
+
+
+class Pictures:
+    """Pictures from their files; `names` are augmentations, None prepares as for prediction.
+
+    A file that has become unreadable since it was looked at is grey: a round is never lost to it.
+    """
+
+    def __init__(
+        self, paths: Sequence[Path], labels: np.ndarray, how: Preprocessing, names: Sequence[str] | None, seed: int
+    ) -> None:
+        self.paths, self.labels, self.how, self.names, self.seed = paths, labels, how, names, seed
+        self._change: Any = None
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, place: tuple[int, int]) -> tuple[torch.Tensor, int]:
+        """(uint8 (size, size, 3), label) of a position in a given round: the same round changes it the same way."""
+        position, epoch = place
+        label = int(self.labels[position])
+        try:
+            if self.names is None:
+                return torch.from_numpy(network_input(self.paths[position], self.how)), label
+            if self._change is None:
+                self._change = augmentation(self.names, self.how.size)
+            picture = roomy_input(self.paths[position], self.how)
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed((self.seed * 1_000_003 + epoch) * 1_000_003 + position)
+                return self._change(picture).permute(1, 2, 0).contiguous(), label
+        except BadPicture:
+            return torch.full((self.how.size, self.how.size, 3), 127, dtype=torch.uint8), label
+
+
+class Seen:
+    """Features instead of pictures, float16 (N, D)."""
+
+    def __init__(self, features: np.ndarray, labels: np.ndarray) -> None:
+        self.features, self.labels = features, labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, place: tuple[int, int]) -> tuple[np.ndarray, int]:
+        """(features (D,), label) of a position; the round does not matter."""
+        return self.features[place[0]], int(self.labels[place[0]])
+
+
+class Order(Sampler[tuple[int, int]]):
+    """(position, round) of this process's share, in an order that depends on seed and round only.
+
+    So a resumed run goes on exactly as it would have, and all processes together see what one alone would see.
+    """
+
+    def __init__(self, count: int, seed: int, *, shuffled: bool, weights: np.ndarray | None = None) -> None:
+        self.count, self.seed, self.shuffled, self.weights = count, seed, shuffled, weights
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each round."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self._all()[parallel.rank() :: parallel.world()])
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter([(int(i), self.epoch) for i in self._all()[parallel.rank() :: parallel.world()]])
+
+    def _all(self) -> np.ndarray:
+        if not self.shuffled:
+            return np.arange(self.count)
+        random = np.random.default_rng([self.seed, self.epoch])
+        if self.weights is not None:
+            order = random.choice(self.count, self.count, p=self.weights / self.weights.sum())
+        else:
+            order = random.permutation(self.count)
+        missing = -self.count % parallel.world()  # every process must take as many steps
+        return np.concatenate([order, order[:missing]])
+
+
+def loader(
+    data: Pictures | Seen, batch_size: int, seed: int, *, shuffled: bool, weights: np.ndarray | None = None
+) -> DataLoader[Any]:
+    """Batches for this process; `batch_size` counts the pictures of all processes together."""
+    # On a processor the decoding would only take time from the training; beside a GPU it must not be waited for.
+    workers = min(8, os.cpu_count() or 1) if torch.cuda.is_available() and isinstance(data, Pictures) else 0
+    options: dict[str, Any] = {}
+    if workers:
+        options = {"num_workers": workers, "persistent_workers": True, "multiprocessing_context": "forkserver"}
+    return DataLoader(
+        data,  # type: ignore[arg-type]  # anything with a length and items will do
+        batch_size=max(1, -(-batch_size // parallel.world())),
+        sampler=Order(len(data), seed, shuffled=shuffled, weights=weights),
+        pin_memory=torch.cuda.is_available(),
+        **options,
+    )

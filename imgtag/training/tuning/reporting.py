@@ -1,0 +1,113 @@
+"""What Lightning tells the run folder while it trains, and checkpoints that survive a full disk and a power cut."""
+
+from __future__ import annotations
+
+import io
+import math
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.plugins.io import TorchCheckpointIO
+
+from imgtag.core import storage
+from imgtag.training.event_log import EventLog
+from imgtag.training.head import Stopped
+from imgtag.training.progress import Watch
+from imgtag.training.tuning.module import Tagger
+
+_POINT_EVERY_S = 0.5
+
+
+class SafeCheckpoints(TorchCheckpointIO):
+    """Checkpoints written whole or not at all, and read without unpickling anything but tensors and numbers."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
+        """Write one; on a full disk the old one stays and DiskFull says how much is needed."""
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        storage.require_space(Path(path), buffer.getbuffer().nbytes)
+        storage.atomic_write(Path(path), buffer.getvalue())
+
+    def load_checkpoint(self, path: Any, map_location: Any = None, weights_only: bool | None = True) -> dict[str, Any]:
+        """Read one."""
+        loaded: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return loaded
+
+
+class Reporter(Callback):
+    """Phase, curve, speed; pause and stop; what Lightning knows goes to the run folder and nowhere else."""
+
+    def __init__(self, watch: Watch, *, epochs: int, validates: bool, phase: str = "tuning") -> None:
+        self.watch, self.epochs, self.validates, self.phase = watch, epochs, validates, phase
+        self.stopped = False
+        self.events = EventLog(watch.folder)
+        self.best_epoch, self.best_loss = 0, math.inf
+        self._last = 0.0
+        self._loss, self._steps, self._pictures = 0.0, 0, 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Measure from the first step on, not from the loading before it."""
+        self._last = time.monotonic()
+        self._say(trainer)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """A point of the curve every half second; look for a wish to pause or stop."""
+        self._loss += float(outputs["loss"])
+        self._steps += 1
+        self._pictures += len(batch[1]) * trainer.world_size
+        now = time.monotonic()
+        if now - self._last >= _POINT_EVERY_S:
+            seconds = now - self._last
+            self.watch.measured(
+                f"{self.phase} step",
+                step=trainer.global_step,
+                epoch=round(trainer.current_epoch + (batch_idx + 1) / int(trainer.num_training_batches), 3),
+                train_loss=self._loss / self._steps,
+                rate=_rate(trainer),
+                pictures_per_second=round(self._pictures / seconds, 1),
+            )
+            self._last, self._loss, self._steps, self._pictures = now, 0.0, 0, 0
+        self._say(trainer)
+        self._obey(trainer)
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """One point of the curve for the round."""
+        self._round_done(trainer, pl_module)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Without validation pictures the round ends here."""
+        if not self.validates:
+            self._round_done(trainer, pl_module)
+
+    def _round_done(self, trainer: Trainer, module: LightningModule) -> None:
+        values = cast(Tagger, module).means()
+        loss = values.get("val_loss", values.get("train_loss", math.inf))
+        if loss < self.best_loss:
+            self.best_epoch, self.best_loss = trainer.current_epoch + 1, loss
+        self.watch.measured(self.phase, epoch=trainer.current_epoch + 1, rate=_rate(trainer), **values)
+        if trainer.is_global_zero:
+            self.events.catch_up()
+
+    def _say(self, trainer: Trainer) -> None:
+        batches = max(1, int(trainer.num_training_batches))
+        message = f"Learning, round {min(trainer.current_epoch + 1, self.epochs)} of at most {self.epochs}"
+        self.watch.phase(self.phase, message, self.epochs * batches, min(trainer.global_step, self.epochs * batches))
+
+    def _obey(self, trainer: Trainer) -> None:
+        wanted = False
+        try:
+            self.watch.check_stop()
+        except Stopped:
+            wanted = True
+        if trainer.strategy.reduce_boolean_decision(wanted, all=False):
+            self.stopped = trainer.should_stop = True
+
+
+def _rate(trainer: Trainer) -> float:
+    """The step size of the part that learns fastest."""
+    return max(float(group["lr"]) for group in trainer.optimizers[0].param_groups)
