@@ -20,7 +20,7 @@ from imgtag.core import storage
 from imgtag.core.settings import home
 from imgtag.data.projects import Project, create_project
 from imgtag.data.splits import record_splits
-from imgtag.training.backbones import BACKBONES
+from imgtag.training.backbones import backbone
 from imgtag.training.extractor import load_extractor
 from imgtag.training.recipes import make_recipe
 from imgtag.training.runs import Run, create_run
@@ -32,8 +32,8 @@ _RELABELLED = 10
 
 def prepare() -> None:
     """Convert the networks where that has not been done: it happens once on a machine, so it is not timed."""
-    for row in BACKBONES.values():
-        load_extractor(row)
+    for name in make_recipe("best").backbones:
+        load_extractor(backbone(name))
 
 
 @contextmanager

@@ -1,14 +1,17 @@
-"""Train: one button, and a look at what is going on while it works."""
+"""Train: choose how thoroughly, press one button, and look at what is going on while it works."""
 
 import streamlit as st
 
 from imgtag.data.dataset import look
-from imgtag.training.jobs import active_run, resume_training, start_training
-from imgtag.training.recipes import make_recipe
+from imgtag.training.jobs import resume_training, start_training
 from imgtag.training.runs import concerns, list_runs
 from imgtag.ui.errors import shown_errors
+from imgtag.ui.forecast import Forecast
+from imgtag.ui.live import await_news, live_trainings
 from imgtag.ui.navigation import link, require_project
-from imgtag.ui.runs import await_news, live_run, run_outcome, runs_table
+from imgtag.ui.own_settings import OwnSettings, settings_in_words
+from imgtag.ui.recipes import choose_preset
+from imgtag.ui.runs import run_outcome, runs_table
 from imgtag.ui.text import count
 from imgtag.ui.widgets import empty_state, page_title, show_flash
 
@@ -16,8 +19,8 @@ project = require_project()
 show_flash()
 page_title("Train", "The computer looks at your pictures and learns to tell the classes apart.")
 dataset = look(project)
-running = active_run(project)
 runs = list_runs(project)
+active = [run for run in reversed(runs) if run.active]
 latest = runs[0] if runs else None
 
 if not dataset.pictures and not runs:
@@ -29,47 +32,75 @@ if not dataset.pictures and not runs:
     link("collect", "Collect pictures")
     st.stop()
 
-if running:
-    live_run(running)
+worries = concerns(dataset)
+blocked = any(w.blocking for w in worries)
+
+
+def what_is_ready() -> None:
+    """How many pictures will be learnt from, and which are kept back."""
+    filled = sum(1 for n in dataset.counts.values() if n)
+    empty = len(dataset.class_names) - filled
+    left_out = f" {count(empty, 'empty class is', 'empty classes are')} left out." if empty else ""
+    st.markdown(
+        f"**{count(len(dataset.labelled), 'picture')}** in **{count(filled, 'class', 'classes')}** are ready."
+        + left_out
+    )
+    own = project.settings.get("splits") == "imported"
+    st.caption(
+        "Your validation and test pictures check the result."
+        if own
+        else "Of every ten pictures, two are kept back to check the result (validation) and one to test it at the end."
+    )
+
+
+@st.fragment
+def set_up() -> None:
+    """The presets, own settings, and the button."""
+    forecast = Forecast(project, dataset, runs, busy=bool(active))
+    card = choose_preset(project, runs, forecast)
+    own = OwnSettings(project, dataset, card.recipe, card.name)
+    recipe = own.show()
+    if recipe and recipe != card.recipe:
+        st.markdown(f"{card.title}, but {settings_in_words(recipe, card.recipe)}")
+        st.caption(f":material/schedule: {forecast.words(recipe)}")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        label = "Train again" if any(r.has_model for r in runs) else "Train"
+        asked = st.button(
+            label, type="primary", icon=":material/play_arrow:", disabled=blocked or recipe is None, key="train"
+        )
+        if recipe != card.recipe:
+            own.reset_button()
+        if active:
+            st.caption("One training works at a time; this one will wait for its turn.", width="content")
+    if asked and recipe:
+        with shown_errors():
+            start_training(project, recipe)
+            st.rerun()
+    forecast.keep_fresh()
+
+
+if active:
+    live_trainings(project, active)
+    with st.expander("Set up another training", key=f"another {project.name}"):
+        what_is_ready()
+        set_up()
 else:
     await_news(project)
-    worries = concerns(dataset)
-    blocked = any(w.blocking for w in worries)
     with st.container(border=True):
-        filled = sum(1 for n in dataset.counts.values() if n)
-        empty = len(dataset.class_names) - filled
-        left_out = f" {count(empty, 'empty class is', 'empty classes are')} left out." if empty else ""
-        st.markdown(
-            f"**{count(len(dataset.labelled), 'picture')}** in **{count(filled, 'class', 'classes')}** are ready."
-            + left_out
-        )
-        own = project.settings.get("splits") == "imported"
-        kept_back = (
-            "Your validation and test pictures check the result."
-            if own
-            else "Of every ten pictures, two are kept back to check the result and one to test it at the end."
-        )
-        st.caption(
-            "Quick training: every picture is looked at once by a network that already knows a million photographs "
-            f"(frozen pretrained backbone), then the differences between your classes are learnt on top. {kept_back}"
-        )
-        label = "Train again" if any(r.has_model for r in runs) else "Train"
-        if st.button(label, type="primary", icon=":material/play_arrow:", disabled=blocked, key="train"):
-            with shown_errors():
-                start_training(project, make_recipe("quick"))
-                st.rerun()
-    for worry in worries:
-        show = st.error if worry.blocking else st.info if worry.hint else st.warning
-        show(f"**{worry.title}**  \n{worry.explanation}  \n{worry.remedy}", icon=":material/info:")
-    if blocked:
-        link("label" if dataset.unsorted else "collect", "Sort pictures" if dataset.unsorted else "Collect pictures")
+        what_is_ready()
+        set_up()
+for worry in () if active else worries:
+    show = st.error if worry.blocking else st.info if worry.hint else st.warning
+    show(f"**{worry.title}**  \n{worry.explanation}  \n{worry.remedy}", icon=":material/info:")
+if blocked and not active:
+    link("label" if dataset.unsorted else "collect", "Sort pictures" if dataset.unsorted else "Collect pictures")
 
-if latest and not running:
+if latest and not active:
     run_outcome(latest)
     if latest.state == "interrupted" and st.button("Go on where it stopped", icon=":material/resume:"):
         with shown_errors():
             resume_training(latest)
             st.rerun()
-if runs and not running:
+if runs:
     st.subheader("All trainings", anchor=False)
     runs_table(runs)

@@ -45,7 +45,7 @@ def roomy_input(source: bytes | Path, how: Preprocessing) -> torch.Tensor:
 
     picture, _ = open_picture(source, at_least=how.resize)
     pixels = to_input(picture, how.resize, how.resize)
-    return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
+    return torch.tensor(pixels).permute(2, 0, 1).contiguous()
 
 
 def preview(

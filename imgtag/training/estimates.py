@@ -22,7 +22,7 @@ from imgtag.data.projects import Project
 from imgtag.data.splits import SHARES
 from imgtag.training.backbones import Backbone, at_size, backbone
 from imgtag.training.extractor import known_speed, made_for
-from imgtag.training.features import cached_features, network_input
+from imgtag.training.features import VIEWS, cached_features, network_input
 from imgtag.training.logistic import CHOICE_FITS, CHOICE_ROWS
 from imgtag.training.recipes import Recipe
 
@@ -81,9 +81,10 @@ def phases(
     for number, name in enumerate(recipe.backbones):
         row = _sized(backbone(name), recipe)
         tail = f" {number}" if number else ""
-        missing = count - len(cached_features(project.cache, row, [sha for sha, _ in pictures]))
-        forward = views / (known_speed(row) or _guess(row))
-        looking[f"looking{tail}"] = missing * (decode_seconds(row, samples) / cores + forward)
+        ids = [sha for sha, _ in pictures]
+        missing = [count - len(cached_features(project.cache, row, ids, view)) for view in VIEWS[:views]]
+        forward = sum(missing) / (known_speed(row) or _guess(row))
+        looking[f"looking{tail}"] = max(missing) * decode_seconds(row, samples) / cores + forward
         width = row.dimensions or 1024
         if recipe.fits_exactly:
             learning.update(_head_seconds(train, views, width, classes, recipe, speed, tail))

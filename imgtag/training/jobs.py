@@ -18,12 +18,10 @@ from imgtag.core import locks, storage
 from imgtag.core.errors import Conflict
 from imgtag.core.settings import home
 from imgtag.data.projects import Project
-from imgtag.training.parallel import processes_for
 from imgtag.training.recipes import Recipe
 from imgtag.training.runs import Run, create_run, list_runs
 
 _ONE_CLICK_S = 3.0
-_RESTARTS = 3
 _children: list[subprocess.Popen[bytes]] = []
 _measurement: list[subprocess.Popen[bytes]] = []
 
@@ -101,26 +99,21 @@ def wait_for(run: Run, poll_s: float = 0.1) -> Run:
     return now
 
 
-def command(run: Run, processes: int = 1) -> list[str]:
-    """The command line of a trainer; of several processes, torchrun's, which starts all again when one falls."""
-    worker = ["-m", "imgtag.training.worker", str(run.path)]
-    if processes == 1:
-        return [sys.executable, *worker]
-    several = ["--standalone", f"--nproc-per-node={processes}", f"--max-restarts={_RESTARTS}"]
-    return [sys.executable, "-m", "torch.distributed.run", *several, *worker]
-
-
 def _launch(run: Run) -> None:
     _children[:] = [child for child in _children if child.poll() is None]  # leaves no zombies
     with storage.open_log(run.path / "log.txt") as output:
-        _children.append(_start(command(run, processes_for(run.recipe.devices)), output))
+        _children.append(_start([sys.executable, "-m", "imgtag.training.worker", str(run.path)], output))
 
 
 def _start(arguments: list[str], output: IO[bytes] | int) -> subprocess.Popen[bytes]:
     # On POSIX a session of its own; on Windows flags that the module has only there.
     flags = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0) | getattr(subprocess, "DETACHED_PROCESS", 0)
     root = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
+    environment = {
+        "PYTHONWARNINGS": "ignore",  # users read the log; what libraries advise is for programmers
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")]),
+    }
     return subprocess.Popen(  # noqa: S603 (our own interpreter and module)
         arguments,
         stdin=subprocess.DEVNULL,

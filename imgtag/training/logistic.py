@@ -12,8 +12,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cholesky, solve_triangular
-from sklearn.model_selection import StratifiedGroupKFold
 
 from imgtag.training.head import Parameters, Scaler, mean_loss, softmax
 from imgtag.training.lbfgs import minimise
@@ -44,9 +42,9 @@ class Span:
             return cls(scaled, None)
         wide = scaled.astype(np.float64)  # standardised rows sum to zero: in float32 the factor would not exist
         inner = wide @ wide.T
-        inner.flat[:: count + 1] += _JITTER * float(np.trace(inner)) / count
-        rows = cholesky(inner, lower=True, overwrite_a=True, check_finite=False)
-        directions = solve_triangular(rows, wide, lower=True)
+        inner.flat[:: count + 1] += _JITTER * max(1.0, float(np.trace(inner)) / count)
+        rows = np.linalg.cholesky(inner)
+        directions = np.linalg.solve(rows, wide)
         return cls(rows.astype(np.float32), directions.astype(np.float32))
 
     def into(self, features: np.ndarray) -> np.ndarray:
@@ -126,8 +124,9 @@ def choose_strength(
     keep = np.random.default_rng(seed).permutation(len(labels))[:CHOICE_ROWS]
     features, labels, groups = features[keep], labels[keep], groups[keep]
     losses = np.zeros(len(STRENGTHS))
-    folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
-    for train, held_out in folds.split(features, labels, groups):
+    fold = grouped_folds(labels, groups, _FOLDS, seed)
+    for number in range(_FOLDS):
+        train, held_out = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         scaler = Scaler.of(features[train])
         span = Span.of(scaler.apply(features[train]))
         others = span.into(scaler.apply(features[held_out]))
@@ -143,6 +142,24 @@ def choose_strength(
                 losses[i + 1 :] = np.inf
                 break
     return STRENGTHS[int(losses.argmin())]
+
+
+def grouped_folds(labels: np.ndarray, groups: np.ndarray, folds: int, seed: int = 0) -> np.ndarray:
+    """The fold (0..folds-1) of every row: rows of one group together, every class spread evenly.
+
+    labels, groups: (N,). Written here because importing scikit-learn takes longer than most trainings.
+    """
+    _, first, members = np.unique(groups, return_index=True, return_inverse=True)
+    sizes = np.bincount(members)
+    random = np.random.default_rng(seed)
+    of_group = np.zeros(len(first), dtype=np.int64)
+    filled = np.zeros((labels.max() + 1, folds))
+    for group in random.permutation(len(first)):
+        label = labels[first[group]]
+        # The fold that has least of this class; among equals, the one that has least of all.
+        of_group[group] = min(range(folds), key=lambda f: (filled[label, f], filled[:, f].sum()))
+        filled[label, of_group[group]] += sizes[group]
+    return np.asarray(of_group[members])
 
 
 def _unflatten(flat: np.ndarray, classes: int, width: int) -> Parameters:

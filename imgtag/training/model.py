@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -109,7 +110,7 @@ def load_model(run: Run) -> Model:
     classes = len(facts["classes"])
     try:
         members = tuple(_read_member(path, i, entry) for i, entry in enumerate(_entries(facts)))
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, LookupError, TypeError, ValueError) as error:
         raise _bad("the weights cannot be read") from error
     if any(m.head.classes != classes for m in members):
         raise _bad("the weights do not fit the list of classes")
@@ -134,9 +135,11 @@ def _read_member(path: Path, number: int, entry: Mapping[str, Any]) -> Member:
         else:
             names = [f"{number}.head.{n}" for n in range(int(entry["layers"]))]
             head = Head(tuple((file.get_tensor(f"{n}.weight"), file.get_tensor(f"{n}.bias")) for n in names))
+    width = head.inputs
     for weight, bias in head.layers:
-        if weight.ndim != 2 or bias.shape != weight.shape[:1]:
+        if weight.ndim != 2 or weight.shape[1] != width or bias.shape != weight.shape[:1]:
             raise _bad("the weights of its head do not belong together")
+        width = len(weight)
     if head.inputs != (row.dimensions or head.inputs):
         raise _bad("the weights do not fit the list of classes")
 
@@ -145,6 +148,8 @@ def _read_member(path: Path, number: int, entry: Mapping[str, Any]) -> Member:
             chosen = [name for name in weights.keys() if name.startswith(prefix)]  # noqa: SIM118 -- not a dict
             return {name.removeprefix(prefix): weights.get_tensor(name) for name in chosen}
 
+    if entry.get("tuned") and not re.fullmatch(r"[0-9a-f]{16}", str(entry["tuned"])):  # it becomes a folder's name
+        raise _bad("its fine-tuned network has a strange name")
     tuned = Tuned(str(entry["tuned"]), read) if entry.get("tuned") else None
     return Member(row, head, float(entry.get("share", 1.0)), tuned)
 

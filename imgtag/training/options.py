@@ -39,7 +39,7 @@ class Option:
             return ("any of " if self.kind is _words else "one of ") + ", ".join(self.choices)
         kinds = {int: "a whole number", float: "a number", _yes: "yes or no", _sizes: "whole numbers such as 512,256"}
         words = kinds.get(self.kind, "a number or “auto”" if self.kind in (_number, _whole) else "a name")
-        return words if self.least == -math.inf else f"{words} from {self.least:g} to {self.most:g}"
+        return words if self.least == -math.inf else f"{words} from {self.least:.10g} to {self.most:.10g}"
 
     def read(self, text: str) -> Any:
         """The value written as `text`. Raises BadRecipe."""

@@ -2,10 +2,47 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
+import platform
+import signal
 from datetime import timedelta
 from glob import glob
 from typing import Any
+
+_RESTARTS = 3
+_LED = "IMGTAG_LED"
+
+
+def launched() -> bool:
+    """Whether `torchrun` started this process."""
+    return "TORCHELASTIC_RUN_ID" in os.environ
+
+
+def led() -> bool:
+    """Whether it was `launch` that did, in a process that holds the run's lock and waits for this one."""
+    return _LED in os.environ
+
+
+def launch(module: str, argument: str, processes: int) -> None:
+    """Run a module in several processes and wait; all are started again when one falls, some times.
+
+    Raises ChildFailedError when they fell too often.
+    """
+    from torch.distributed.run import main
+
+    each = max(1, (os.cpu_count() or 1) // processes)
+    os.environ.update({_LED: "1", "OMP_NUM_THREADS": str(each), "TORCH_CPP_LOG_LEVEL": "ERROR"})
+    main(["--standalone", f"--nproc-per-node={processes}", f"--max-restarts={_RESTARTS}", "-m", module, argument])
+
+
+def end_with_leader() -> None:
+    """Let the system end this process when the one that launched it dies (Linux; elsewhere it works to its end)."""
+    if led() and platform.system() == "Linux":
+        with contextlib.suppress(OSError, AttributeError):
+            pr_set_pdeathsig = 1  # linux/prctl.h
+            ctypes.CDLL("libc.so.6").prctl(pr_set_pdeathsig, signal.SIGKILL)
 
 
 def rank() -> int:
@@ -30,7 +67,10 @@ def gpus_here() -> int:
 
 def processes_for(devices: str) -> int:
     """How many processes the setting `devices` asks for on this machine."""
-    return int(devices) if devices.isdecimal() else max(1, gpus_here() if devices == "auto" else 1)
+    gpus = gpus_here()
+    if devices.isdecimal():
+        return max(1, min(int(devices), gpus) if gpus else int(devices))
+    return max(1, gpus) if devices == "auto" else 1
 
 
 def join() -> None:

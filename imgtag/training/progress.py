@@ -35,7 +35,9 @@ class Watch:
         )
         self._plan: dict[str, float] = {}
         self._phase = ""
+        self._said: tuple[str, str, int, int] = ("", "", 0, 0)
         self._phase_began = 0.0
+        self._spent: dict[str, float] = {}  # seconds by phase, for the last word
         self._written = 0.0
         self._seen: deque[tuple[float, int]] = deque()
 
@@ -51,8 +53,10 @@ class Watch:
     def phase(self, name: str, message: str, total: int = 0, done: int = 0) -> None:
         """Say what is being done, and how far it is. `total` 0 means it cannot be counted."""
         now = time.monotonic()
+        self._said = (name, message, total, done)
         changed = name != self._phase
         if changed:
+            self._close_phase(now)
             self._phase, self._phase_began = name, now
             self._seen.clear()
         self._seen.append((now, done))
@@ -82,8 +86,14 @@ class Watch:
         """The last word: state is finished, stopped or failed."""
         if self.silent:
             return
-        status = {"state": state, "seconds": round(self.seconds, 2), "updated": time.time()}
+        self._close_phase(time.monotonic())
+        phases = {name: round(seconds, 2) for name, seconds in self._spent.items()}
+        status = {"state": state, "seconds": round(self.seconds, 2), "updated": time.time(), "phases": phases}
         storage.write_json(self.folder / "status.json", {**status, **self.facts, **results})
+
+    def _close_phase(self, now: float) -> None:
+        if self._phase:
+            self._spent[self._phase] = self._spent.get(self._phase, 0.0) + now - self._phase_began
 
     def stop_asked(self) -> bool:
         """Whether somebody asked the run to stop."""
@@ -97,15 +107,16 @@ class Watch:
             raise Stopped
 
     def _pause(self) -> None:
-        began = time.monotonic()
-        self._write(phase="paused", message="Paused", done=0, total=0, eta_s=None)
+        began, phase_began, (name, message, total, done) = time.monotonic(), self._phase_began, self._said
+        self._write(phase="paused", message="Paused", done=done, total=total, eta_s=None)
         with self.while_paused():
             while (self.folder / "pause").exists() and not self.stop_asked():
                 time.sleep(0.2)
         waited = time.monotonic() - began
         self.began += waited
-        self._phase_began += waited
+        self._phase, self._phase_began, self._written = name, phase_began + waited, 0.0
         self._seen.clear()
+        self.phase(name, message, total, done)
 
     def _write(self, **values: Any) -> None:
         if self.silent:

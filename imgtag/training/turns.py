@@ -24,14 +24,19 @@ class Turn:
         self._machine = FileLock(storage.make_folder(home()) / ".training.lock", timeout=0)
         self._ticket: FileLock | None = None
 
-    def take(self) -> bool:
-        """Wait until it is our turn. False when `keep_waiting` gave up."""
+    def take(self, since: float | None = None) -> bool:
+        """Wait until it is our turn. False when `keep_waiting` gave up.
+
+        since: when we were asked to work, in seconds since 1970, if that was before now.
+        """
         line = storage.make_folder(home() / ".queue")
-        mine = line / f"{time.time_ns():020d}-{os.getpid()}"
-        self._ticket = FileLock(mine, timeout=0)
-        self._ticket.acquire()
+        mine = line / f"{round(1e9 * (since or time.time())):020d}-{os.getpid()}"
+        with _door(line):
+            self._ticket = FileLock(mine, timeout=0)
+            self._ticket.acquire()
         while True:
-            before = _alive_before(line, mine)
+            with _door(line):
+                before = _alive_before(line, mine)
             if not before:
                 with contextlib.suppress(Timeout):
                     self._machine.acquire()
@@ -58,6 +63,11 @@ class Turn:
             yield
         finally:
             self.take()
+
+
+def _door(line: Path) -> contextlib.AbstractContextManager[None]:
+    """Nobody comes or looks while another does: a ticket that is just being written would look like a dead one's."""
+    return locks.locked(line.with_name(".queue.lock"))
 
 
 def _alive_before(line: Path, mine: Path) -> int:

@@ -1,4 +1,4 @@
-"""All charts. Colours come from the theme; live charts never rebuild their DOM (see st.echarts_chart)."""
+"""Charts of pictures and predictions; those of a training are in `curves`. Colours come from the theme."""
 
 from __future__ import annotations
 
@@ -14,101 +14,7 @@ from imgtag.review.metrics import Evaluation
 from imgtag.serving.predictor import Tag
 
 ACCENT, WRONG = "#14938a", "#d9480f"  # readable on the light and on the dark theme
-_MOST_POINTS = 1000
 _MOST_CLASSES_WITH_NUMBERS = 20
-_TRAIN, _VAL = "learnt from (training)", "unseen (validation)"
-
-
-def learning_curves(metrics: Sequence[Mapping[str, Any]], *, key: str) -> None:
-    """Loss and accuracy over time, for training and validation pictures; made to be redrawn often."""
-    step = max(1, len(metrics) // _MOST_POINTS)
-    rows = [*metrics[::step], *([metrics[-1]] if metrics and (len(metrics) - 1) % step else [])]
-    rows = _broken_between_phases(rows)
-    start = float(rows[0]["t"]) if rows else 0.0
-    seconds = [round(float(r["t"]) - start, 3) for r in rows]
-    left, right = st.columns(2)
-    charts = (
-        (left, "accuracy", "How often it is right (accuracy)", 100.0, "%"),
-        (right, "loss", "How wrong it still is (loss)", 1.0, ""),
-    )
-    for column, name, title, factor, unit in charts:
-        table = pd.DataFrame(
-            {
-                "seconds": pd.Series(seconds, dtype=float),
-                _TRAIN: pd.Series([_scaled(r.get(f"train_{name}"), factor) for r in rows], dtype=float),
-                _VAL: pd.Series([_scaled(r.get(f"val_{name}"), factor) for r in rows], dtype=float),
-            }
-        )
-        with column:
-            st.markdown(f"**{title}**")
-            st.echarts_chart(
-                _curve_spec(table, unit, 100.0 if name == "accuracy" else None, _learning_starts(rows, start)),
-                height=260,
-                key=f"{key}-{name}",
-                alt=title,
-            )
-
-
-def _scaled(value: float | None, factor: float) -> float | None:
-    return None if value is None else value * factor
-
-
-def _broken_between_phases(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """The rows with an empty one where the phase changes: first impressions and learning are two curves."""
-    broken: list[Mapping[str, Any]] = []
-    for row in rows:
-        if broken and row["phase"] != broken[-1]["phase"]:
-            broken.append({"t": row["t"], "phase": row["phase"]})
-        broken.append(row)
-    return broken
-
-
-def _learning_starts(rows: Sequence[Mapping[str, Any]], start: float) -> float | None:
-    """Seconds at which looking ended and learning began; None when the pictures were known before."""
-    if not rows or rows[0]["phase"] != "looking":
-        return None
-    return next((round(float(r["t"]) - start, 3) for r in rows if r["phase"] == "fitting"), None)
-
-
-def _curve_spec(table: pd.DataFrame, unit: str, most: float | None, learning: float | None) -> dict[str, Any]:
-    def line(name: str) -> dict[str, Any]:
-        return {
-            "type": "line",
-            "name": name,
-            "encode": {"x": "seconds", "y": name},
-            "showSymbol": len(table) < 60,
-            "symbolSize": 5,
-            "lineStyle": {"width": 2.5},
-        }
-
-    return {
-        "animation": False,
-        "dataset": {"source": table},
-        "grid": {"left": 8, "right": 16, "top": 12, "bottom": 58, "containLabel": True},
-        "legend": {"bottom": 0, "itemGap": 14, "type": "scroll"},
-        "tooltip": {"trigger": "axis", "valueFormatter": "%.3f"},
-        "xAxis": {
-            "type": "value",
-            "name": "seconds since the first picture",
-            "nameLocation": "middle",
-            "nameGap": 22,
-            "min": 0,
-        },
-        "yAxis": {"type": "value", "min": 0, "max": most, "axisLabel": {"formatter": "{value}" + unit}},
-        "dataZoom": [{"type": "inside"}],
-        "series": [line(_TRAIN), {**line(_VAL), "markLine": _phase_line(learning)}],
-    }
-
-
-def _phase_line(learning: float | None) -> dict[str, Any]:
-    """A line where the first impressions end and learning from all pictures begins: the curve jumps there."""
-    return {
-        "symbol": "none",
-        "silent": True,
-        "lineStyle": {"type": "dashed", "color": "#8a938f", "width": 1},
-        "label": {"formatter": "learning begins", "position": "insideEndTop", "color": "#8a938f", "fontSize": 11},
-        "data": [] if learning is None else [{"xAxis": learning}],
-    }
 
 
 def class_counts(counts: Mapping[str, int], names: Mapping[str, str], *, key: str) -> None:

@@ -1,54 +1,21 @@
-"""A training on the screen: live while it works, its outcome afterwards, and the list of all."""
+"""A training on the screen once it has ended: its outcome, how it came about, and the list of all."""
 
 from __future__ import annotations
-
-import time
 
 import pandas as pd
 import streamlit as st
 
-from imgtag.data.projects import Project
-from imgtag.training.jobs import stop_training
-from imgtag.training.runs import Run, list_runs
-from imgtag.ui import charts
+from imgtag.training.runs import Run
+from imgtag.ui.live import run_charts
 from imgtag.ui.navigation import go
+from imgtag.ui.recipes import changes, recipe_title
 from imgtag.ui.text import count, duration, literal, moment, percent
 
 _STATES = {
-    "starting": "starting", "running": "running", "stopping": "stopping", "finished": "finished",
-    "stopped": "stopped by you", "failed": "failed", "interrupted": "interrupted", "damaged": "damaged",
+    "starting": "starting", "waiting": "waiting", "running": "running", "paused": "paused", "stopping": "stopping",
+    "finished": "finished", "stopped": "stopped by you", "failed": "failed", "interrupted": "interrupted",
+    "damaged": "damaged",
 }  # fmt: skip
-
-
-def live_run(run: Run) -> None:
-    """A training at work, looked at twice a second. When it ends, the whole page is drawn anew."""
-
-    @st.fragment(run_every=0.5)
-    def watch() -> None:
-        now = Run(run.path)
-        if not now.active:
-            st.rerun()
-        _progress(now)
-        charts.learning_curves(now.metrics(), key=f"curves {run.id}")
-
-    with st.container(border=True):
-        watch()
-
-
-def await_news(project: Project) -> None:
-    """Notice within seconds when a training begins or ends elsewhere: in another window, on the command line."""
-
-    def newest() -> tuple[str, str] | None:
-        return next(((run.id, run.state) for run in list_runs(project)), None)
-
-    known = newest()
-
-    @st.fragment(run_every=2.0)
-    def look_again() -> None:
-        if newest() != known:
-            st.rerun()
-
-    look_again()
 
 
 def choose_run(runs: list[Run], *, key: str) -> Run:
@@ -92,7 +59,7 @@ def run_outcome(run: Run) -> None:
                     st.markdown(f"{literal(str(path))}: {literal(str(reason))}")
         metrics = run.metrics()
         if metrics:
-            charts.learning_curves(metrics, key=f"curves {run.id}")
+            run_charts(run, metrics)
         _explanations(run)
 
 
@@ -105,12 +72,12 @@ def runs_table(runs: list[Run]) -> None:
             {
                 "No.": len(runs) - place,
                 "Date": moment(run.created) if run.created else run.id,
-                "Outcome": _STATES[run.state],
+                "Outcome": _STATES.get(run.state, run.state),
                 "Pictures": sum((status.get("pictures") or counts).values()) or None,
                 "Classes": len(run.classes) or None,
                 "Accuracy": _percent_number(status.get("val_accuracy")),
                 "Duration": duration(status.get("seconds")),
-                "Kind": run.recipe.preset,
+                "Kind": recipe_title(run.recipe) if run.config else "",
             }
         )
     chosen = st.dataframe(
@@ -134,32 +101,13 @@ def runs_table(runs: list[Run]) -> None:
         st.caption("Choose a line to look at that training.")
 
 
-def _progress(run: Run) -> None:
-    status = run.status
-    message = str(status.get("message") or "Starting the trainer")
-    done, total = int(status.get("done") or 0), int(status.get("total") or 0)
-    eta = status.get("eta_s")
-    # Stop stands at the right: where “Train” was a moment ago, a second click would hit it.
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-        st.markdown(f"**{literal(message)}**", width="stretch")
-        if run.state == "stopping":
-            st.caption("Stopping: the best so far is being kept.", width="content")
-        elif st.button("Stop and keep the best so far", icon=":material/stop:", key=f"stop {run.id}"):
-            stop_training(run)
-            st.rerun(scope="fragment")
-    # The trainer speaks a few times a second; while it is silent (loading the network) the clock goes on here.
-    silent = max(time.time() - float(status.get("updated") or run.created), 0.0)
-    spent = duration(round(float(status.get("seconds") or 0) + silent))
-    left = f" · about {duration(round(eta))} left" if status.get("phase") == "looking" and eta else ""
-    st.progress(min(done / total, 1.0) if total else 0.0, text=f"{spent} so far{left}")
-
-
 def _figures(run: Run) -> None:
     status = run.status
     val, test = status.get("val_accuracy"), status.get("test_accuracy")
     pictures = status.get("pictures", {})
     headline = "The training is finished." if run.state == "finished" else "Stopped; the best so far was kept."
-    st.success(f"**{headline}**", icon=":material/check_circle:")
+    message = literal(str(status.get("message", "")))
+    st.success(f"**{headline}** ({recipe_title(run.recipe)})  \n{message}", icon=":material/check_circle:")
     with st.grid(4, min_column_width=140):
         st.metric(
             "Right (validation)",
@@ -180,17 +128,27 @@ def _figures(run: Run) -> None:
 
 def _explanations(run: Run) -> None:
     status = run.status
-    with st.expander("How it was done"):
-        for text in (status.get("message"), status.get("engine"), status.get("reason")):
+    with st.expander("How it was done", key=f"how {run.id}"):
+        for text in (status.get("engine"), status.get("reason"), status.get("tuning_note")):
             if text:
                 st.markdown(literal(str(text)))
         if status.get("cached"):
             st.markdown(
                 f"{count(int(status['cached']), 'picture')} had been looked at before and were not looked at again."
             )
+        st.markdown("**Settings of this training**")
+        differing = changes(run.recipe)
+        if differing:
+            st.table({literal(title): literal(value) for title, value in differing}, border="horizontal")
+        else:
+            st.markdown(f"All as {recipe_title(run.recipe)} has them.")
         log = run.log_text()
         if log:
+            st.markdown("**Log**")
             st.code(log, language=None, height=200)
+        if any((run.path / "tb").glob("*")):
+            st.markdown("**For TensorBoard** (a program that shows curves of trainings)")
+            st.code(f'tensorboard --logdir "{run.project.runs}"', language="bash")
 
 
 def _percent_number(share: float | None) -> float | None:

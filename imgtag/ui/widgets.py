@@ -10,7 +10,7 @@ import streamlit as st
 
 from imgtag.data.background import Job
 from imgtag.data.projects import Project
-from imgtag.training.jobs import active_run
+from imgtag.training.jobs import active_runs
 from imgtag.ui.text import duration, literal
 
 
@@ -38,8 +38,18 @@ def sidebar_project(project: Project | None) -> None:
             return
         st.caption("Open project")
         st.markdown(f"**{literal(project.title)}**")
-        if active_run(project):
-            st.caption(":material/model_training: A training is running.")
+        _trainings(project)
+
+
+def _trainings(project: Project) -> None:
+    """Whether a training is running, paused or waiting."""
+    states = [run.state for run in active_runs(project)]
+    if not states:
+        return
+    at_work = len([s for s in states if s not in ("waiting", "paused")])
+    words = "is running" if at_work else "is paused" if "paused" in states else "is waiting for its turn"
+    more = f" {len(states) - 1} more in line." if len(states) > 1 else ""
+    st.caption(f":material/model_training: A training {words}.{more}")
 
 
 def close_menu_on_phones(page: str) -> None:

@@ -19,7 +19,7 @@ from imgtag.review.metrics import (
     read_predictions,
     wilson_interval,
 )
-from imgtag.training.model import PREDICTION_COLUMNS, save_predictions
+from imgtag.training.predictions import PREDICTION_COLUMNS, save_predictions
 from imgtag.training.recipes import Recipe
 from imgtag.training.runs import ManifestRow, Run, create_run
 from tests.drawing import picture, write_tree

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 
 from imgtag.core import storage
-from imgtag.training.backbones import build
-from imgtag.training.extractor import load_extractor, weights_file
+from imgtag.training.backbones import at_size
+from imgtag.training.extractor import Tuned, known_speed, load_extractor, weights_file
 from imgtag.training.features import network_input
+from imgtag.training.networks import build
 from tests.drawing import picture
 from tests.prepared import ROW, backbones
 
@@ -118,3 +119,30 @@ def test_the_weights_file_is_safetensors_with_the_whole_network(ready: Path) -> 
         names = list(file.keys())
     assert "conv_stem.weight" in names
     assert len(names) > 200
+
+
+def test_the_speed_is_known_once_it_was_measured_on_this_machine(home: Path) -> None:
+    assert known_speed(ROW) is None
+    folder = home / ".cache" / "backbones"
+    shutil.copytree(backbones(), folder)
+    found = json.loads((folder / ROW.cache_key / "engine.json").read_text())
+    assert known_speed(ROW) == max(found["pictures_per_second"].values())
+    assert known_speed(at_size(ROW, 160)) is None, "another size has another speed"
+    storage.write_json(folder / ROW.cache_key / "engine.json", {**found, "made_for": "another machine"})
+    assert known_speed(ROW) is None
+
+
+def test_tuned_weights_are_used_and_kept_apart_from_the_pretrained(home: Path) -> None:
+    """A stem twice as strong: other features, in a folder of their own; the pretrained network answers as before."""
+    from safetensors.numpy import load_file
+
+    folder = home / ".cache" / "backbones"
+    shutil.copytree(backbones(), folder)
+    batch = toy_batch()[:2]
+    before = load_extractor(ROW).run(batch)
+    weights = load_file(weights_file(ROW))
+    weights["conv_stem.weight"] = weights["conv_stem.weight"] * 2
+    tuned = load_extractor(ROW, Tuned("0123456789abcdef", lambda: weights)).run(batch)
+    assert not np.allclose(tuned, before, rtol=0.05)
+    assert np.array_equal(load_extractor(ROW).run(batch), before)
+    assert {p.name for p in folder.iterdir() if p.is_dir()} >= {ROW.cache_key, f"{ROW.cache_key}-0123456789abcdef"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from PIL import Image
 
 from imgtag.training import features
 from imgtag.training.extractor import Extractor
-from imgtag.training.features import Unreadable, cached_features, compute_features, network_input
+from imgtag.training.features import Unreadable, cached_features, compute_features, mirrored, network_input
 from tests.drawing import encode, picture, quadrants, sha
 from tests.prepared import ROW
 
@@ -37,10 +37,26 @@ def written(folder: Path, count: int, start: int = 0) -> list[tuple[str, Path]]:
     return found
 
 
-def looked_at(cache: Path, pictures: Sequence[tuple[str, Path]]) -> dict[str, np.ndarray]:
+def gather(
+    cache: Path,
+    pictures: Sequence[tuple[str, Path]],
+    bad: list[Unreadable],
+    after: Callable[[dict[str, np.ndarray]], None] = lambda seen: None,
+) -> dict[str, np.ndarray]:
+    """Compute the plain features; `after` is called with all of them after each batch."""
     seen: dict[str, np.ndarray] = {}
+
+    def on_batch(fresh: dict[str, dict[str, np.ndarray]]) -> None:
+        seen.update(fresh["plain"])
+        after(seen)
+
+    compute_features(cache, ROW, EYE, pictures, ("plain",), on_batch, bad)
+    return seen
+
+
+def looked_at(cache: Path, pictures: Sequence[tuple[str, Path]]) -> dict[str, np.ndarray]:
     bad: list[Unreadable] = []
-    compute_features(cache, ROW, EYE, pictures, seen.update, bad)
+    seen = gather(cache, pictures, bad)
     assert bad == []
     return seen
 
@@ -91,13 +107,13 @@ def test_a_stop_half_way_keeps_what_was_done(tmp_path: Path) -> None:
     class Enough(Exception):
         pass
 
-    def on_batch(fresh: dict[str, np.ndarray]) -> None:
-        done.update(fresh)
-        if len(done) >= 8:
+    def enough(seen: dict[str, np.ndarray]) -> None:
+        done.update(seen)
+        if len(seen) >= 8:
             raise Enough
 
     with pytest.raises(Enough):
-        compute_features(tmp_path / "cache", ROW, EYE, pictures, on_batch, [])
+        gather(tmp_path / "cache", pictures, [], enough)
     kept = cached_features(tmp_path / "cache", ROW, [id_ for id_, _ in pictures])
     assert set(kept) == set(done)
     missing = [item for item in pictures if item[0] not in kept]
@@ -140,9 +156,8 @@ def test_an_unreadable_picture_is_named_and_the_others_go_on(tmp_path: Path) -> 
     cut.write_bytes(picture("red", 50)[:300])
     gone = tmp_path / "gone.png"
     pictures[4:4] = [(sha(cut.read_bytes()), cut), ("f" * 64, gone)]
-    seen: dict[str, np.ndarray] = {}
     bad: list[Unreadable] = []
-    compute_features(tmp_path / "cache", ROW, EYE, pictures, seen.update, bad)
+    seen = gather(tmp_path / "cache", pictures, bad)
     assert {Path(item.path).name for item in bad} == {"cut.png", "gone.png"}
     assert all(item.reason for item in bad)
     good = [item for item in pictures if item[1] not in (cut, gone)]
@@ -156,9 +171,8 @@ def test_a_picture_that_was_replaced_meanwhile_is_not_kept_under_the_old_name(tm
     pictures = written(tmp_path, 3)
     id_, path = pictures[1]
     path.write_bytes(picture("purple", 99))
-    seen: dict[str, np.ndarray] = {}
     bad: list[Unreadable] = []
-    compute_features(tmp_path / "cache", ROW, EYE, pictures, seen.update, bad)
+    seen = gather(tmp_path / "cache", pictures, bad)
     assert [item.path for item in bad] == [str(path)]
     assert "changed" in bad[0].reason
     assert id_ not in seen
@@ -170,13 +184,52 @@ def test_shards_are_written_as_the_work_goes_on(tmp_path: Path) -> None:
     pictures = written(tmp_path, features._SHARD + 8)
     on_disk: list[int] = []
 
-    def on_batch(fresh: dict[str, np.ndarray]) -> None:
+    def count_shards(seen: dict[str, np.ndarray]) -> None:
         on_disk.append(len(list((tmp_path / "cache").rglob("*.safetensors"))))
 
-    compute_features(tmp_path / "cache", ROW, EYE, pictures, on_batch, [])
+    gather(tmp_path / "cache", pictures, [], count_shards)
     assert on_disk[0] == 0
     assert on_disk[-1] == 1
     assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 2
+
+
+# ----------------------------------------------------------------------------- mirrored pictures
+
+
+def test_mirroring_changes_left_and_right_of_every_picture_and_nothing_else() -> None:
+    batch = np.arange(2 * 2 * 3 * 3, dtype=np.uint8).reshape(2, 2, 3, 3)
+    found = mirrored(batch)
+    assert found.tolist() == [[[row[2], row[1], row[0]] for row in one] for one in batch.tolist()]
+    assert found.flags.c_contiguous
+
+
+def left_and_right(pictures: np.ndarray) -> np.ndarray:
+    """A stand-in network: how bright the left half is, and the right one."""
+    middle = ROW.preprocessing.size // 2
+    found = np.zeros((len(pictures), ROW.dimensions), dtype=np.float32)
+    found[:, 0] = pictures[:, :, :middle].mean(axis=(1, 2, 3))
+    found[:, 1] = pictures[:, :, middle:].mean(axis=(1, 2, 3))
+    return found
+
+
+def test_mirrored_features_are_kept_beside_the_plain_ones(tmp_path: Path) -> None:
+    pictures = written(tmp_path, 5)
+    wanted = [id_ for id_, _ in pictures]
+    eye = Extractor(left_and_right, "toy", "it sees sides", batch=2)
+    seen: list[set[str]] = []
+    compute_features(tmp_path / "cache", ROW, eye, pictures, ("mirrored",), lambda fresh: seen.append(set(fresh)), [])
+    assert seen == [{"mirrored"}] * 3
+    assert cached_features(tmp_path / "cache", ROW, wanted) == {}
+    compute_features(tmp_path / "cache", ROW, eye, pictures, ("plain", "mirrored"), lambda fresh: None, [])
+    plain = cached_features(tmp_path / "cache", ROW, wanted)
+    other = cached_features(tmp_path / "cache", ROW, wanted, "mirrored")
+    assert set(plain) == set(other) == set(wanted)
+    for id_ in wanted:
+        assert plain[id_][0] != plain[id_][1]
+        assert plain[id_][:2].tolist() == other[id_][1::-1].tolist()
+
+
+# ----------------------------------------------------------------------------- the input
 
 
 def test_the_input_is_the_upright_centre_of_the_picture() -> None:

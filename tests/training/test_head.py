@@ -1,21 +1,17 @@
-"""The head on toys one can check by hand: gradient, folding of the scaler, choice of the strength, stopping."""
+"""The head on toys one can check by hand: probabilities, layers, folding of the scaler, figures."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
 
 from imgtag.training import head
-from imgtag.training.head import Head, Parameters, Scaler, Stopped
+from imgtag.training.head import Head, Scaler
 
-
-def blobs(seed: int = 0, per_class: int = 30, apart: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
-    """Three overlapping clouds in 4 dimensions: features (90, 4) and labels (90,)."""
-    random = np.random.default_rng(seed)
-    centres = apart * np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]], dtype=np.float32)
-    labels = np.repeat(np.arange(3), per_class)
-    return (centres[labels] + random.normal(size=(3 * per_class, 4))).astype(np.float32), labels
+EYE = np.eye(2, dtype=np.float32)
+ZERO = np.zeros(2, dtype=np.float32)
 
 
 def test_softmax_rows_sum_to_one_even_for_huge_numbers() -> None:
@@ -32,53 +28,32 @@ def test_loss_and_accuracy_of_a_hand_made_table() -> None:
     assert np.isfinite(head.mean_loss(np.array([[1.0, 0.0]], np.float32), np.array([1])))
 
 
-def test_the_result_is_scikit_learns_for_the_same_penalty() -> None:
-    features, labels = blobs()
-    ours = head.fit(features, labels, 3, strength=0.05, passes=500)
-    theirs = LogisticRegression(C=1 / (0.05 * len(labels)), tol=1e-10, max_iter=5000).fit(features, labels)
-    chances = head.softmax(features @ ours.weight.T + ours.bias)
-    assert np.abs(chances - theirs.predict_proba(features)).max() < 5e-3
-    assert np.abs(ours.weight - theirs.coef_).max() < 2e-2
+def test_a_single_layer_is_a_softmax_of_its_sums() -> None:
+    one = Head(((np.log(np.array([[1, 1], [3, 1]], np.float32)), ZERO),))
+    assert (one.inputs, one.classes) == (2, 2)
+    found = one.probabilities(np.array([[1, 5], [0, 0], [-1, 0]], np.float16))
+    assert found.dtype == np.float32
+    assert found == pytest.approx(np.array([[0.25, 0.75], [0.5, 0.5], [0.75, 0.25]]), abs=1e-6)
 
 
-def test_the_gradient_vanishes_where_the_fit_ends() -> None:
-    """At the minimum a small step in any direction makes the objective larger (central differences)."""
-    features, labels = blobs(seed=4)
-    strength = 0.1
-    found = head.fit(features, labels, 3, strength=strength, passes=500)
-
-    def objective(weight: np.ndarray, bias: np.ndarray) -> float:
-        logits = features.astype(np.float64) @ weight.T + bias
-        logits -= logits.max(axis=1, keepdims=True)
-        log_chances = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
-        return float(-log_chances[np.arange(len(labels)), labels].mean() + strength / 2 * (weight**2).sum())
-
-    weight, bias = found.weight.astype(np.float64), found.bias.astype(np.float64)
-    step = 1e-4
-    for place in np.ndindex(weight.shape):
-        nudge = np.zeros_like(weight)
-        nudge[place] = step
-        slope = (objective(weight + nudge, bias) - objective(weight - nudge, bias)) / (2 * step)
-        assert abs(slope) < 5e-3, place
-    for k in range(3):
-        nudge = np.zeros_like(bias)
-        nudge[k] = step
-        slope = (objective(weight, bias + nudge) - objective(weight, bias - nudge)) / (2 * step)
-        assert abs(slope) < 5e-3, k
+def test_between_layers_what_is_negative_becomes_nought_and_only_there() -> None:
+    """(2, -7) → hidden (2, -7, -2) → (2, 0, 0) → sums (2, 0); raw input is not cut at nought."""
+    first = (np.array([[1, 0], [0, 1], [-1, 0]], np.float32), np.zeros(3, np.float32))
+    second = (np.array([[1, 1, 0], [0, 0, 1]], np.float32), ZERO)
+    two = Head((first, second))
+    assert (two.inputs, two.classes) == (2, 2)
+    expected = head.softmax(np.array([[2, 0], [0, 2]], np.float32))
+    assert two.probabilities(np.array([[2, -7], [-2, -7]], np.float32)) == pytest.approx(expected)
 
 
-def test_a_stricter_penalty_gives_smaller_weights() -> None:
-    features, labels = blobs()
-    sizes = [np.abs(head.fit(features, labels, 3, strength=s).weight).sum() for s in (0.3, 0.03, 0.003)]
-    assert sizes[0] < sizes[1] < sizes[2]
+def test_no_rows_and_more_rows_than_a_piece_are_fine() -> None:
+    one = Head(((EYE, ZERO),))
+    assert one.probabilities(np.zeros((0, 2), np.float16)).shape == (0, 2)
+    many = np.random.default_rng(0).normal(size=(head._CHUNK + 3, 2)).astype(np.float32)
+    assert one.probabilities(many) == pytest.approx(head.softmax(many))
 
 
-def test_a_class_without_rows_gets_a_small_chance() -> None:
-    features, labels = blobs()
-    found = head.fit(features, labels, 4, strength=0.01)
-    chances = head.softmax(features @ found.weight.T + found.bias)
-    assert chances.shape == (90, 4)
-    assert chances[:, 3].max() < 0.05
+# ----------------------------------------------------------------------------- the scaler
 
 
 def test_the_scaler_measures_and_leaves_constant_features_alone() -> None:
@@ -89,100 +64,40 @@ def test_the_scaler_measures_and_leaves_constant_features_alone() -> None:
     assert scaler.apply(features).tolist() == [[-1.0, 0.0], [1.0, 0.0]]
 
 
-def test_a_folded_head_gives_the_same_chances_on_raw_features() -> None:
-    features, labels = blobs()
+@pytest.mark.parametrize("sizes", [(4, 3), (4, 6, 3)])
+def test_a_folded_head_gives_the_same_chances_on_raw_features(sizes: tuple[int, ...]) -> None:
+    random = np.random.default_rng(0)
+    features = random.normal(size=(50, 4)).astype(np.float32)
     features = features * np.array([100, 0.01, 1, 7], np.float32) + np.array([5, -3, 0, 1000], np.float32)
+    layers = [
+        (random.normal(size=(b, a)).astype(np.float32), random.normal(size=b).astype(np.float32))
+        for a, b in zip(sizes, sizes[1:], strict=False)
+    ]
     scaler = Scaler.of(features)
-    scaled = scaler.apply(features)
-    found = head.fit(scaled, labels, 3, strength=0.01)
-    expected = head.softmax(scaled @ found.weight.T + found.bias)
-    folded = scaler.fold_into(found.weight, found.bias)
-    assert isinstance(folded, Head)
-    assert (folded.weight.dtype, folded.bias.dtype) == (np.float32, np.float32)
+    folded = scaler.fold_into(*layers)
+    assert {part.dtype for layer in folded.layers for part in layer} == {np.dtype(np.float32)}
+    assert len(folded.layers) == len(layers)
+    expected = Head(tuple(layers)).probabilities(scaler.apply(features))
     assert np.abs(folded.probabilities(features) - expected).max() < 1e-3
 
 
-def test_fitting_goes_on_from_a_given_start() -> None:
-    features, labels = blobs()
-    first = head.fit(features, labels, 3, strength=0.01, passes=300)
-    passes: list[int] = []
-    again = head.fit(
-        features, labels, 3, strength=0.01, start=first, on_pass=lambda number, parameters: passes.append(number)
-    )
-    assert len(passes) < 5
-    assert np.abs(again.weight - first.weight).max() < 0.05
+# ----------------------------------------------------------------------------- figures
 
 
-def test_on_pass_counts_from_one_and_may_stop() -> None:
-    features, labels = blobs()
-    seen: list[tuple[int, Parameters]] = []
+@dataclass
+class Asked:
+    features: np.ndarray
+    labels: np.ndarray
 
-    def on_pass(number: int, parameters: Parameters) -> None:
-        seen.append((number, parameters))
-        if number == 3:
-            raise Stopped
+    def __len__(self) -> int:
+        return len(self.labels)
 
-    with pytest.raises(Stopped):
-        head.fit(features, labels, 3, strength=0.001, on_pass=on_pass)
-    assert [number for number, _ in seen] == [1, 2, 3]
-    assert seen[-1][1].weight.shape == (3, 4)
+    def probabilities(self, fitted: Head) -> np.ndarray:
+        return fitted.probabilities(self.features)
 
 
-# ----------------------------------------------------------------------------- the strength
-
-
-def test_overlapping_clouds_want_more_strictness_than_clear_ones() -> None:
-    noisy, labels = blobs(apart=0.4)
-    clear, _ = blobs(apart=8.0)
-    groups = np.arange(len(labels))
-    strict = head.choose_strength(noisy, labels, groups, 3)
-    loose = head.choose_strength(clear, labels, groups, 3)
-    assert strict in head.STRENGTHS and loose in head.STRENGTHS
-    assert strict > loose
-
-
-def test_copies_in_one_group_do_not_fool_the_choice() -> None:
-    """Labels are pure chance. Copies on both sides make memorising look good; kept together they do not."""
-    random = np.random.default_rng(0)
-    features = np.repeat(random.normal(size=(40, 60)).astype(np.float32), 3, axis=0)
-    labels = np.repeat(random.integers(0, 2, 40), 3)
-    together = head.choose_strength(features, labels, np.repeat(np.arange(40), 3), 2)
-    torn_apart = head.choose_strength(features, labels, np.arange(120), 2)
-    assert together == max(head.STRENGTHS)
-    assert torn_apart < together
-
-
-def test_with_under_three_pictures_a_class_a_middle_value_is_taken() -> None:
-    features, labels = blobs(per_class=2)
-    assert head.choose_strength(features, labels, np.arange(6), 3) == 0.1
-
-
-@pytest.mark.filterwarnings("ignore:The least populated class")
-def test_one_class_may_be_tiny() -> None:
-    features, labels = blobs()
-    keep = np.flatnonzero((labels < 2) | (np.arange(90) == 60))
-    assert head.choose_strength(features[keep], labels[keep], keep, 3) in head.STRENGTHS
-
-
-def test_the_choice_can_be_stopped_and_announces_every_fit() -> None:
-    features, labels = blobs()
-    calls = 0
-
-    def check() -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 4:
-            raise Stopped
-
-    with pytest.raises(Stopped):
-        head.choose_strength(features, labels, np.arange(90), 3, check=check)
-    assert calls == 4
-    calls = -1000
-    head.choose_strength(features, labels, np.arange(90), 3, check=check)
-    assert 3 <= calls + 1000 <= head.CHOICE_FITS
-
-
-def test_the_choice_is_the_same_each_time() -> None:
-    features, labels = blobs(apart=1.0)
-    chosen = {head.choose_strength(features, labels, np.arange(90), 3, seed=5) for _ in range(3)}
-    assert len(chosen) == 1
+def test_figures_are_given_for_the_parts_that_have_pictures() -> None:
+    some = Asked(np.log(np.array([[3, 1], [3, 1]], np.float32)), np.array([0, 1]))
+    none = Asked(np.zeros((0, 2), np.float32), np.zeros(0, np.int64))
+    found = head.values(fitted=Head(((EYE, ZERO),)), train=some, val=none)
+    assert found == pytest.approx({"train_loss": -np.log([0.75, 0.25]).mean(), "train_accuracy": 0.5})

@@ -12,6 +12,7 @@ from pytorch_lightning import LightningModule
 from torch import nn
 from torch.nn import functional
 
+from imgtag.training import parallel
 from imgtag.training.head import Scaler
 from imgtag.training.networks import depth_groups
 from imgtag.training.recipes import Recipe
@@ -81,7 +82,6 @@ class Tagger(LightningModule):
         self.class_weights = None if class_weights is None else torch.from_numpy(class_weights)
         self.sums = {"train": np.zeros(3), "val": np.zeros(3)}  # loss, right, pictures
         self.groups: list[list[str]] = depth_groups(network) if network is not None else []
-        self._mixing = torch.Generator().manual_seed(recipe.seed)
         if network is not None:
             network.requires_grad_(False)
             trained = {name for group in self.groups[self.first_trained :] for name in group}
@@ -115,8 +115,10 @@ class Tagger(LightningModule):
         smoothing, weight = self.recipe.label_smoothing, self._class_weights(labels.device)
         if self.recipe.mixup:
             # mixup: Zhang et al. 2018, arXiv 1710.09412
-            part = float(np.random.default_rng(self._draw()).beta(self.recipe.mixup, self.recipe.mixup))
-            other = torch.randperm(len(x), generator=self._mixing).to(x.device)
+            part = float(
+                np.random.default_rng(int(torch.randint(2**31, ()))).beta(self.recipe.mixup, self.recipe.mixup)
+            )
+            other = torch.randperm(len(x)).to(x.device)
             logits = self(part * x.float() + (1 - part) * x[other].float())
             losses = [
                 functional.cross_entropy(logits, to, weight, label_smoothing=smoothing)
@@ -136,9 +138,9 @@ class Tagger(LightningModule):
         self._count("val", functional.cross_entropy(logits, labels), logits, labels)
 
     def on_train_epoch_start(self) -> None:
-        """A new round counts anew."""
+        """A new round counts anew, and its chances (dropout, mixup) depend on nothing but its number."""
         self.sums["train"][:] = 0
-        self._mixing.manual_seed(self.recipe.seed * 10_007 + self.current_epoch)
+        torch.manual_seed((self.recipe.seed * 10_007 + self.current_epoch) * 1009 + parallel.rank())
 
     def on_validation_epoch_start(self) -> None:
         """A new check counts anew."""
@@ -209,6 +211,3 @@ class Tagger(LightningModule):
 
     def _class_weights(self, device: torch.device) -> torch.Tensor | None:
         return None if self.class_weights is None else self.class_weights.to(device)
-
-    def _draw(self) -> int:
-        return int(torch.randint(2**31, (1,), generator=self._mixing))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
-import time
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,29 +38,43 @@ class SafeCheckpoints(TorchCheckpointIO):
 
 
 class Reporter(Callback):
-    """Phase, curve, speed; pause and stop; what Lightning knows goes to the run folder and nowhere else."""
+    """Phase, curve, speed; pause and stop; what Lightning knows goes to the run folder and nowhere else.
 
-    def __init__(self, watch: Watch, *, epochs: int, validates: bool, phase: str = "tuning") -> None:
+    most_seconds: of the run, without pauses; after them the learning ends.
+    """
+
+    def __init__(
+        self, watch: Watch, *, epochs: int, validates: bool, phase: str = "tuning", most_seconds: float = math.inf
+    ) -> None:
         self.watch, self.epochs, self.validates, self.phase = watch, epochs, validates, phase
+        self.most_seconds = most_seconds
         self.stopped = False
         self.events = EventLog(watch.folder)
         self.best_epoch, self.best_loss = 0, math.inf
         self._last = 0.0
         self._loss, self._steps, self._pictures = 0.0, 0, 0
 
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run must know."""
+        return {"best_epoch": self.best_epoch, "best_loss": self.best_loss}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on where another left off."""
+        self.best_epoch, self.best_loss = int(state_dict["best_epoch"]), float(state_dict["best_loss"])
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Measure from the first step on, not from the loading before it."""
-        self._last = time.monotonic()
+        self._last = self.watch.seconds
         self._say(trainer)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """A point of the curve every half second; look for a wish to pause or stop."""
-        self._loss += float(outputs["loss"])
+        self._loss += float(outputs["loss"].detach())
         self._steps += 1
         self._pictures += len(batch[1]) * trainer.world_size
-        now = time.monotonic()
+        now = self.watch.seconds
         if now - self._last >= _POINT_EVERY_S:
             seconds = now - self._last
             self.watch.measured(
@@ -74,6 +88,19 @@ class Reporter(Callback):
             self._last, self._loss, self._steps, self._pictures = now, 0.0, 0, 0
         self._say(trainer)
         self._obey(trainer)
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Pause here too; a stop waits for the figures of the round, which decide what is kept."""
+        with contextlib.suppress(Stopped):
+            self.watch.check_stop()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """One point of the curve for the round."""
@@ -106,6 +133,10 @@ class Reporter(Callback):
             wanted = True
         if trainer.strategy.reduce_boolean_decision(wanted, all=False):
             self.stopped = trainer.should_stop = True
+        if self.most_seconds < math.inf:
+            over = not self.watch.silent and self.watch.seconds >= self.most_seconds  # the first process has the clock
+            if trainer.strategy.reduce_boolean_decision(over, all=False):
+                trainer.should_stop = True
 
 
 def _rate(trainer: Trainer) -> float:

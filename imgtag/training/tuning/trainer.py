@@ -13,14 +13,12 @@ import time
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from pytorch_lightning import Trainer
-from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint, Timer
+from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.tuner.tuning import Tuner
 from torch import nn
@@ -36,6 +34,7 @@ from imgtag.training.networks import build
 from imgtag.training.progress import Watch
 from imgtag.training.recipes import Recipe
 from imgtag.training.runs import Run
+from imgtag.training.tuning import BEST, LAST
 from imgtag.training.tuning.data import Pictures, Seen, loader
 from imgtag.training.tuning.module import Tagger, TorchHead, fresh_layers
 from imgtag.training.tuning.reporting import Reporter, SafeCheckpoints
@@ -43,7 +42,6 @@ from imgtag.training.weights import pretrained_weights
 
 log = logging.getLogger(__name__)
 
-CHECKPOINTS = ("resume.ckpt", "best.ckpt")
 _FINDER_STEPS = 40
 
 
@@ -114,9 +112,10 @@ def _learn(
         )
         return Learnt(Fitted(scaler, tuple(layers), 0, None, False), None, plan["seconds_per_step"])
     watch.expect({phase: plan["seconds"]})
-    reporter = Reporter(watch, epochs=plan["epochs"], validates=val_data is not None, phase=phase)
+    budget = 60 * recipe.minutes if recipe.minutes and network is not None else math.inf
+    reporter = Reporter(watch, epochs=plan["epochs"], validates=val_data is not None, phase=phase, most_seconds=budget)
     watch.phase(phase, "Learning begins", 0, 0)
-    best = _fit(run, watch, module, train_data, val_data, plan, reporter)
+    best = _fit(run, module, train_data, val_data, plan, reporter)
     module.load_state_dict(best)
     learnt_layers = tuple(
         (linear.weight.detach().cpu().numpy().copy(), linear.bias.detach().cpu().numpy().copy())
@@ -132,45 +131,49 @@ def _learn(
 
 
 def _fit(
-    run: Run, watch: Watch, module: Tagger, train_data: Any, val_data: Any, plan: dict[str, Any], reporter: Reporter
+    run: Run, module: Tagger, train_data: Any, val_data: Any, plan: dict[str, Any], reporter: Reporter
 ) -> dict[str, Any]:
-    """Train; returns the state of the best round."""
+    """Train; returns the state of the best round. Checkpoints of a network stay until the run has its result."""
     measure = "val_loss" if val_data is not None else "train_loss"
     resumable = reporter.phase == "tuning"  # a head is learnt again in seconds
     checkpoint = ModelCheckpoint(
         run.path,
-        "best",
+        BEST.removesuffix(".ckpt"),
         measure,
         save_last=resumable,
         enable_version_counter=False,
         auto_insert_metric_name=False,
         save_on_train_epoch_end=val_data is None,
     )
-    checkpoint.CHECKPOINT_NAME_LAST = "resume"
-    callbacks: list[Callback] = [reporter, checkpoint]
-    callbacks.append(EarlyStopping(measure, patience=run.recipe.patience, check_on_train_epoch_end=val_data is None))
-    if run.recipe.minutes and resumable:
-        callbacks.append(Timer(timedelta(seconds=max(1.0, 60 * run.recipe.minutes - watch.seconds)), verbose=False))
-    resume = run.path / "resume.ckpt"
-    trainer = _trainer(run, callbacks, plan["epochs"])
+    checkpoint.CHECKPOINT_NAME_LAST = LAST.removesuffix(".ckpt")
+    patience = EarlyStopping(measure, patience=run.recipe.patience, check_on_train_epoch_end=val_data is None)
+    last = run.path / LAST
     with _quiet():
+        trainer = _trainer(run, [reporter, checkpoint, patience], plan["epochs"])
         trainer.fit(
-            module, train_data, val_data, ckpt_path=resume if resumable and resume.exists() else None, weights_only=True
+            module, train_data, val_data, ckpt_path=last if resumable and last.exists() else None, weights_only=True
         )
-    if trainer.is_global_zero and not (run.path / "best.ckpt").exists():
+    if reporter.best_epoch == 0:
+        parallel.wait_for_all()
+        if trainer.is_global_zero:
+            _remove(run, BEST, LAST)
         raise ImgtagError(
             "The learning broke down: the loss is no number any more.",
             "This happens when the step size (learning rate) is too large.",
             "Choose a smaller one, or let it be found.",
         )
     parallel.wait_for_all()
-    best = torch.load(run.path / "best.ckpt", map_location="cpu", weights_only=True)
+    best = torch.load(run.path / BEST, map_location="cpu", weights_only=True)
     state: dict[str, Any] = best["state_dict"]
     parallel.wait_for_all()
-    if trainer.is_global_zero:
-        for name in CHECKPOINTS:
-            storage.remove_file(run.path / name)
+    if trainer.is_global_zero and not resumable:
+        _remove(run, BEST)
     return state
+
+
+def _remove(run: Run, *names: str) -> None:
+    for name in names:
+        storage.remove_file(run.path / name)
 
 
 def _trainer(run: Run, callbacks: list[Callback], epochs: int) -> Trainer:
@@ -230,7 +233,7 @@ def _seconds_per_step(module: Tagger, data: Any) -> float:
         began = time.monotonic()
         loss = nn.functional.cross_entropy(module(x.to(device)), labels.to(device))
         torch.autograd.backward(loss)
-        float(loss)
+        float(loss.detach())  # waits for a GPU
         if attempt:
             best = min(best, time.monotonic() - began)
     module.zero_grad()
@@ -244,8 +247,8 @@ def _found_rate(run: Run, watch: Watch, module: Tagger, train_data: Any) -> floa
         return None
     watch.phase("finding", "Looking for the step size (learning rate)")
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    trainer = _trainer(run, [], 10_000)  # as many rounds as the steps need
     with _quiet(), contextlib.redirect_stderr(io.StringIO()):  # a bar for terminals
+        trainer = _trainer(run, [], 10_000)  # as many rounds as the steps need
         found: Any = Tuner(trainer).lr_find(
             module, train_data, min_lr=1e-6, max_lr=1.0, num_training=_FINDER_STEPS, attr_name="learning_rate"
         )
@@ -286,8 +289,3 @@ class _quiet(warnings.catch_warnings):
         warnings.simplefilter("ignore")
         for name in ("pytorch_lightning", "lightning", "pytorch_lightning.utilities.rank_zero"):
             logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def leftovers(folder: Path) -> list[Path]:
-    """Files of an unfinished fine-tuning in a run folder."""
-    return [folder / name for name in CHECKPOINTS if (folder / name).exists()]

@@ -1,0 +1,242 @@
+"""The curves of a training: loss, accuracy, learning rate, and the learning-rate finder.
+
+Live charts never rebuild their DOM (see st.echarts_chart), but each redraw sets a zoom back; `live.py` can hold them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+Row = Mapping[str, Any]
+
+_MOST_POINTS = 800
+_LONG_S = 600.0  # from here on the axis counts minutes
+_TRAIN, _VAL, _STEP = "learnt from (training)", "unseen (validation)", "each step (training)"
+_RATE, _ROUNDS = "step size", "rounds (epochs)"
+_GREY = "#8a938f"
+_FIRST = "Looking and learning"
+_STAGES = {"learning": "Step by step", "learning 1": "Second network, step by step", "tuning": "Fine-tuning"}
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """What is drawn together: rows of rounds and of single steps over one axis."""
+
+    rounds: Sequence[Row]
+    steps: Sequence[Row]
+    axis: str
+    place: Callable[[Row], float]
+    marks: Sequence[tuple[float, str]] = ()
+
+
+def learning_curves(metrics: Sequence[Row], *, key: str) -> None:
+    """Loss and accuracy for training and validation pictures; made to be redrawn often.
+
+    The parts of a training last seconds or hours, so each has curves of its own; the newest is shown first.
+    """
+    found = _phases_by_stage(metrics)
+    names = list(found)
+    shown = names[-1] if names else _FIRST
+    if len(names) > 1:
+        wanted = st.segmented_control(
+            "Curves of", names, default=shown, key=f"{key}-stage {len(names)}", required=True, persist_state="page"
+        )
+        shown = wanted or shown
+    rows = found.get(shown, [])
+    stage = _by_time(rows) if shown == _FIRST else _by_rounds(rows, _before(found))
+    _loss_and_accuracy(stage, key)
+    _step_sizes(stage, key)
+
+
+def finder_curve(metrics: Sequence[Row], found: float | None, usual: float, *, key: str) -> None:
+    """What the learning-rate finder tried, on a logarithmic axis, with the step size that it chose."""
+    rows = [r for r in metrics if r["phase"] == "finding"]
+    if not rows:
+        return
+    st.markdown("**Which step size helps most (learning-rate finder)**")
+    st.caption(
+        f"Chosen: {found:.2g}, where the loss falls most steeply."
+        if found
+        else f"No clear place was found, so the usual step size {usual:g} was taken."
+    )
+    table = pd.DataFrame({_RATE: _values(rows, "rate"), "loss": _values(rows, "loss")})
+    nearest = min(rows, key=lambda r: abs(math.log((found or usual) / r["rate"])))
+    chosen = pd.DataFrame({_RATE: [nearest["rate"]], "taken": [nearest["loss"]]})
+    point = {
+        "type": "scatter",
+        "name": "taken",
+        "datasetIndex": 1,
+        "encode": {"x": _RATE, "y": "taken"},
+        "symbolSize": 14,
+        "z": 5,
+        "label": {"show": True, "formatter": "taken", "position": "top"},
+    }
+    axis = "step size (learning rate), ten times larger at each mark"
+    spec = _spec([table, chosen], [_line("loss", _RATE, dots=True), point], axis, "", None, legend=False)
+    spec["xAxis"] = {**spec["xAxis"], "type": "log", "min": "dataMin", "max": "dataMax"}
+    st.echarts_chart(spec, height=220, key=f"{key}-finder", alt="Loss by learning rate")
+
+
+def _loss_and_accuracy(stage: _Stage, key: str) -> None:
+    broken, steps = _broken_between_phases(stage.rounds), _thinned(stage.steps)
+    places = [stage.place(r) for r in (*broken, *steps)]
+    charts = (
+        ("accuracy", "How often it is right (accuracy)", 100.0, "%"),
+        ("loss", "How wrong it still is (loss)", 1.0, ""),
+    )
+    for column, (name, title, factor, sign) in zip(st.columns(2), charts, strict=True):
+        table = pd.DataFrame({stage.axis: _places(stage, broken)})
+        for series, part in ((_TRAIN, "train"), (_VAL, "val")):
+            table[series] = _values(broken, f"{part}_{name}", factor)
+        sources, lines = [table], [_line(n, stage.axis, dots=len(table) < 60) for n in (_TRAIN, _VAL)]
+        lines[1]["markLine"] = _mark_lines(stage.marks)
+        if steps and name == "loss":
+            sources.append(pd.DataFrame({stage.axis: _places(stage, steps), _STEP: _values(steps, "train_loss")}))
+            lines.append(_thin_line(_STEP, stage.axis))
+        spec = _spec(sources, lines, stage.axis, sign, 100.0 if name == "accuracy" else None)
+        spec["xAxis"]["max"] = max(places, default=None)  # both charts end at the same place
+        with column:
+            st.markdown(f"**{title}**")
+            st.echarts_chart(spec, height=260, key=f"{key}-{name}", alt=title)
+
+
+def _step_sizes(stage: _Stage, key: str) -> None:
+    paced = [r for r in _thinned(stage.steps) if r.get("rate") is not None]
+    if len(paced) < 2:
+        return
+    st.markdown("**How large its steps are (learning rate)**")
+    table = pd.DataFrame({stage.axis: _places(stage, paced), _RATE: _values(paced, "rate")})
+    spec = _spec([table], [_line(_RATE, stage.axis, dots=False)], stage.axis, "", None, legend=False)
+    spec["tooltip"]["valueFormatter"] = "%.2e"
+    spec["yAxis"]["splitNumber"] = 3
+    spec["xAxis"]["max"] = max(stage.place(r) for r in (*stage.rounds, *stage.steps))
+    st.echarts_chart(spec, height=160, key=f"{key}-rate", alt="Learning rate")
+
+
+# ----------------------------------------------------------------------------- stages
+
+
+def _phases_by_stage(metrics: Sequence[Row]) -> dict[str, list[Row]]:
+    """The rows of each stage, in the order in which they began."""
+    found: dict[str, list[Row]] = {}
+    for row in metrics:
+        phase = str(row["phase"]).removesuffix(" step")
+        if phase != "finding":
+            found.setdefault(_STAGES.get(phase, _FIRST), []).append(row)
+    return found
+
+
+def _by_time(rows: Sequence[Row]) -> _Stage:
+    """Looking and the exact head, over the time since the first picture."""
+    start = min((float(r["t"]) for r in rows), default=0.0)
+    span = max((float(r["t"]) for r in rows), default=0.0) - start
+    scale, unit = (60.0, "minutes") if span > _LONG_S else (1.0, "seconds")
+
+    def place(row: Row) -> float:
+        return round((float(row["t"]) - start) / scale, 4)
+
+    learnt = next((place(r) for r in rows if r["phase"] == "fitting"), 0.0)
+    marks = [(learnt, "learning begins")] if learnt else []
+    return _Stage(_thinned(rows), (), f"{unit} since the first picture", place, marks)
+
+
+def _by_rounds(rows: Sequence[Row], before: Row | None) -> _Stage:
+    """Learning step by step, over its rounds; round 0 is what there was before."""
+    rounds = [r for r in rows if not _is_step(r)]
+    if before and rows[0]["phase"] in ("tuning", "tuning step"):
+        rounds.insert(0, {**before, "epoch": 0, "phase": "tuning"})
+    return _Stage(_thinned(rounds), [r for r in rows if _is_step(r)], _ROUNDS, lambda row: float(row["epoch"]))
+
+
+def _before(found: Mapping[str, Sequence[Row]]) -> Row | None:
+    """The best round of the first network's head, from which fine-tuning begins."""
+    heads = [r for rows in found.values() for r in rows if r["phase"] in ("fitting", "learning")]
+    return min(heads, key=lambda r: r.get("val_loss", r.get("train_loss", math.inf)), default=None)
+
+
+# ----------------------------------------------------------------------------- rows
+
+
+def _is_step(row: Row) -> bool:
+    return str(row["phase"]).endswith(" step")
+
+
+def _thinned(rows: Sequence[Row]) -> list[Row]:
+    """An even selection that keeps the last one."""
+    step = max(1, -(-len(rows) // _MOST_POINTS))
+    return [*rows[::step], *(rows[-1:] if rows and (len(rows) - 1) % step else [])]
+
+
+def _values(rows: Sequence[Row], name: str, factor: float = 1.0) -> pd.Series:
+    return pd.Series([None if r.get(name) is None else r[name] * factor for r in rows], dtype=float)
+
+
+def _broken_between_phases(rows: Sequence[Row]) -> list[Row]:
+    """The rows with an empty one where the phase changes: first impressions and learning are two curves."""
+    broken: list[Row] = []
+    for row in rows:
+        if broken and row["phase"] != broken[-1]["phase"]:
+            broken.append({"t": row["t"], "epoch": row.get("epoch"), "phase": row["phase"]})
+        broken.append(row)
+    return broken
+
+
+def _places(stage: _Stage, rows: Sequence[Row]) -> pd.Series:
+    return pd.Series([stage.place(r) for r in rows], dtype=float)
+
+
+# ----------------------------------------------------------------------------- specs
+
+
+def _line(name: str, x: str, *, dots: bool) -> dict[str, Any]:
+    return {
+        "type": "line",
+        "name": name,
+        "encode": {"x": x, "y": name},
+        "showSymbol": dots,
+        "symbolSize": 5,
+        "lineStyle": {"width": 2.5},
+    }
+
+
+def _thin_line(name: str, x: str) -> dict[str, Any]:
+    line = _line(name, x, dots=False)
+    return {**line, "datasetIndex": 1, "lineStyle": {"width": 1, "opacity": 0.7}, "z": 1}
+
+
+def _mark_lines(marks: Sequence[tuple[float, str]]) -> dict[str, Any]:
+    return {
+        "symbol": "none",
+        "silent": True,
+        "lineStyle": {"type": "dashed", "color": _GREY, "width": 1},
+        "label": {"position": "insideEndTop", "color": _GREY, "fontSize": 11},
+        "data": [{"xAxis": x, "label": {"formatter": words}} for x, words in marks],
+    }
+
+
+def _spec(
+    sources: Sequence[pd.DataFrame],
+    lines: Sequence[dict[str, Any]],
+    x_title: str,
+    sign: str,
+    most: float | None,
+    *,
+    legend: bool = True,
+) -> dict[str, Any]:
+    return {
+        "animation": False,
+        "dataset": [{"source": table} for table in sources],
+        "grid": {"left": 8, "right": 16, "top": 12, "bottom": 58 if legend else 32, "containLabel": True},
+        "legend": {"show": legend, "bottom": 0, "itemGap": 14, "type": "scroll"},
+        "tooltip": {"trigger": "axis", "valueFormatter": "%.3f"},
+        "xAxis": {"type": "value", "name": x_title, "nameLocation": "middle", "nameGap": 22, "min": 0},
+        "yAxis": {"type": "value", "min": 0, "max": most, "axisLabel": {"formatter": "{value}" + sign}},
+        "dataZoom": [{"type": "inside"}],
+        "series": list(lines),
+    }

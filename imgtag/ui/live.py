@@ -1,0 +1,185 @@
+"""Trainings at work: one live, those that wait or pause as lines below it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import streamlit as st
+
+from imgtag.data.projects import Project
+from imgtag.training.jobs import continue_training, pause_training, stop_training
+from imgtag.training.runs import Run, list_runs
+from imgtag.ui import curves
+from imgtag.ui.recipes import recipe_title
+from imgtag.ui.text import duration, literal
+
+_SECOND = " · second network"
+_LATER = ("paused", "waiting")  # states of runs that let others work, the likelier to go on first
+
+
+def live_trainings(project: Project, runs: Sequence[Run]) -> None:
+    """Active trainings, looked at twice a second. When one ends or another begins, the page is drawn anew."""
+    lead = _lead(runs)
+
+    @st.fragment(run_every=0.5)
+    def watch() -> None:
+        now = [Run(run.path) for run in runs]
+        if not all(run.active for run in now) or _lead(now).id != lead.id or _newest(project) != newest:
+            st.rerun()
+        with st.container(border=True):
+            _at_work(next(run for run in now if run.id == lead.id))
+        for run in now:
+            if run.id != lead.id:
+                _in_line(run)
+
+    newest = _newest(project)
+    watch()
+
+
+def await_news(project: Project) -> None:
+    """Notice within seconds when a training begins or ends elsewhere: in another window, on the command line."""
+
+    def latest() -> tuple[str, str] | None:
+        return next(((run.id, run.state) for run in list_runs(project)), None)
+
+    known = latest()
+
+    @st.fragment(run_every=2.0)
+    def look_again() -> None:
+        if latest() != known:
+            st.rerun()
+
+    look_again()
+
+
+def _lead(runs: Sequence[Run]) -> Run:
+    """The one that is at work; where none is, the first that will be."""
+    return min(runs, key=lambda run: (run.state in _LATER) + (run.state == "waiting"))
+
+
+def _newest(project: Project) -> str:
+    return next((run.id for run in list_runs(project)), "")
+
+
+# ----------------------------------------------------------------------------- the one at work
+
+
+def _at_work(run: Run) -> None:
+    metrics = run.metrics()
+    _headline(run)
+    _bar(run)
+    st.caption(_facts(run, metrics))
+    _charts(run, metrics)
+    _details(run)
+
+
+def _headline(run: Run) -> None:
+    status = run.status
+    second = _SECOND if str(status.get("phase", "")).endswith(" 1") else ""
+    message = literal(str(status.get("message") or "Starting the trainer")) + second
+    # Stop stands at the right: where “Train” was a moment ago, a second click would hit it.
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        st.markdown(f"**{message}**", width="stretch")
+        _buttons(run)
+
+
+def _buttons(run: Run) -> None:
+    """Pause or go on, and stop; what was asked and is not done yet is said in their place."""
+    if run.state == "stopping":
+        st.caption("Stopping: the best so far is being kept.", width="content")
+        return
+    pausing = (run.path / "pause").exists()
+    if run.state == "paused" and pausing:
+        if st.button("Go on", icon=":material/play_arrow:", key=f"continue {run.id}"):
+            continue_training(run)
+            st.rerun(scope="fragment")
+    elif run.state == "running":
+        words = "Pausing…" if pausing else "Pause"
+        if st.button(words, icon=":material/pause:", key=f"pause {run.id}", disabled=pausing):
+            pause_training(run)
+            st.rerun(scope="fragment")
+    waiting = run.state == "waiting"
+    words = "Take out of the line" if waiting else "Stop and keep the best so far"
+    if st.button(words, icon=":material/stop:", key=f"stop {run.id}"):
+        stop_training(run)
+        st.rerun(scope="fragment")
+
+
+def _bar(run: Run) -> None:
+    """How far the phase is, and the clock of the whole. The bar stays where it was while the run is paused."""
+    status, place = run.status, f"bar {run.id}"
+    done, total = int(status.get("done") or 0), int(status.get("total") or 0)
+    share = min(done / total, 1.0) if total else 0.0
+    if run.state == "paused":
+        share = st.session_state.get(place, 0.0)
+    st.session_state[place] = share
+    # The trainer speaks a few times a second; while it is silent (loading the network) the clock goes on here.
+    resting = run.state in _LATER
+    silent = 0.0 if resting else max(time.time() - float(status.get("updated") or run.created), 0.0)
+    spent = duration(round(float(status.get("seconds") or 0) + silent))
+    eta = status.get("eta_s")
+    left = f" · about {duration(max(round(eta - silent), 1))} left" if eta and not resting else ""
+    text = "Waiting for its turn" if run.state == "waiting" else f"{spent} so far{left}"
+    st.progress(share, text=text)
+
+
+def _facts(run: Run, metrics: Sequence[dict[str, Any]]) -> str:
+    """Kind, speed and engine in one line."""
+    status = run.status
+    facts = [recipe_title(run.recipe)]
+    phase = str(status.get("phase", ""))
+    if phase.startswith(("looking", "checking")) and status.get("rate"):
+        facts.append(f"{status['rate']:,.0f} pictures a second")
+    elif phase == "tuning":
+        speed = next((r.get("pictures_per_second") for r in reversed(metrics) if r["phase"] == "tuning step"), None)
+        facts += [f"{speed:,.0f} pictures a second"] if speed else []
+    if status.get("engine"):
+        facts.append(str(status["engine"]))
+    if status.get("reason"):
+        facts.append(str(status["reason"]).split(", because")[0].split(".")[0])
+    return " · ".join(literal(fact) for fact in facts)
+
+
+def _charts(run: Run, metrics: Sequence[dict[str, Any]]) -> None:
+    """The curves. Held still, they can be zoomed and read at leisure: a redraw sets a zoom back."""
+    held_key = f"held {run.id}"
+    if st.session_state.get(held_key):
+        metrics = metrics[: st.session_state.setdefault(f"{held_key} at", len(metrics))]
+    else:
+        st.session_state.pop(f"{held_key} at", None)
+    run_charts(run, metrics)
+    st.toggle(
+        "Hold the charts still, to zoom in",
+        key=held_key,
+        help="Turn the mouse wheel over a chart to zoom, drag to move. The training goes on meanwhile.",
+    )
+
+
+def run_charts(run: Run, metrics: Sequence[dict[str, Any]]) -> None:
+    """Loss, accuracy, learning rate, and what the learning-rate finder saw."""
+    curves.learning_curves(metrics, key=f"curves {run.id}")
+    curves.finder_curve(metrics, run.status.get("found_rate"), run.recipe.rate, key=f"curves {run.id}")
+
+
+def _details(run: Run) -> None:
+    with st.expander("What it is doing, line by line (log)", key=f"log {run.id}"):
+        for text in (run.status.get("reason"), run.status.get("tuning_note")):
+            if text:
+                st.markdown(literal(str(text)))
+        st.code(run.log_text(60) or "Nothing yet.", language=None, height=220)
+
+
+# ----------------------------------------------------------------------------- the others
+
+
+def _in_line(run: Run) -> None:
+    with st.container(border=True, horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        words = {"paused": "paused", "waiting": "waiting for its turn", "starting": "starting"}
+        number = run.id.partition("-")[2][:6]
+        clock = f"{number[:2]}:{number[2:4]}" if number.isdecimal() else ""
+        st.markdown(
+            f"**{recipe_title(run.recipe)}**, started at {clock}: {words.get(run.state, run.state)}", width="stretch"
+        )
+        _buttons(run)

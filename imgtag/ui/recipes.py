@@ -1,0 +1,163 @@
+"""What to train with: the presets as cards, their time budget, and recipes in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import streamlit as st
+
+from imgtag.data.projects import Project
+from imgtag.training.backbones import BACKBONES
+from imgtag.training.options import OPTIONS
+from imgtag.training.recipes import PRESETS, Recipe
+from imgtag.training.runs import Run
+from imgtag.ui.forecast import Forecast
+from imgtag.ui.text import duration, literal
+
+PRESET_NAMES = {"quick": "Quick", "balanced": "Balanced", "best": "Best", "custom": "Own settings"}
+_RECOMMENDED = "balanced"
+_LAST = "last"
+_NAMED = 4
+_BUDGETS = (2, 5, 10, 15, 30, 60, 120, 240, 480, 720)  # minutes
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A card: what to start from."""
+
+    name: str
+    title: str
+    about: str
+    recipe: Recipe
+
+
+_CARDS = (
+    Choice(
+        "quick",
+        "Quick",
+        "Looks at every picture once, with a network that already knows a million photographs "
+        "(frozen pretrained backbone). Good for a first result.",
+        PRESETS["quick"],
+    ),
+    Choice(
+        "balanced",
+        "Balanced",
+        "Looks with two networks, also at mirror images, and averages their answers (ensemble). "
+        "Usually better, and takes longer.",
+        PRESETS["balanced"],
+    ),
+    Choice(
+        "best",
+        "Best",
+        "Then also lets the network itself learn from your pictures (fine-tuning), in the time that you allow. "
+        "Kept only if that is better on unseen pictures (validation).",
+        PRESETS["best"],
+    ),
+)
+
+
+def choose_preset(project: Project, runs: Sequence[Run], forecast: Forecast) -> Choice:
+    """The cards; returns the chosen one. The first training of a project is quick, later ones as the last."""
+    cards = {card.name: card for card in (*_CARDS, *_own_card(runs))}
+    key = f"preset {project.name}"
+    budget_key = f"budget {project.name}"
+    chosen = st.session_state.get(key, "")
+    if chosen not in cards:
+        last = runs[0].recipe.preset if runs else "quick"
+        chosen = _LAST if last == "custom" and _LAST in cards else last if last in cards else "quick"
+    minutes = st.session_state.get(budget_key, PRESETS["best"].minutes)
+    cards["best"] = replace(cards["best"], recipe=replace(cards["best"].recipe, minutes=float(minutes)))
+
+    def choose(name: str) -> None:
+        st.session_state[key] = name
+
+    with st.grid(len(cards), min_column_width=215):
+        for card in cards.values():
+            _card(card, forecast.words(card.recipe), project, choose, chosen=card.name == chosen)
+    if chosen == "best":
+        st.select_slider(
+            "Time budget",
+            _BUDGETS,
+            value=int(minutes),
+            format_func=lambda m: duration(60 * m).replace(" 0 min", "").replace(" 0 s", ""),
+            key=budget_key,
+            help="The rounds of fine-tuning (epochs) are chosen so that the whole training ends within this time.",
+        )
+        st.caption(
+            "The fine-tuned network is kept only if it is better on the validation pictures; otherwise you get the "
+            "result of Balanced. Small sets of pictures seldom gain from it."
+        )
+    return cards[chosen]
+
+
+def _card(card: Choice, time: str, project: Project, choose: Any, *, chosen: bool) -> None:
+    with st.container(border=True, height="stretch", gap="xsmall", key=f"recipe card {card.name} {project.name}"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", wrap=False):
+            st.markdown(f"#### :primary[{card.title}]" if chosen else f"#### {card.title}", width="content")
+            if card.name == _RECOMMENDED:
+                st.badge("recommended", color="gray")
+        st.markdown(card.about)
+        st.space("stretch")
+        st.caption(f":material/schedule: {time}")
+        st.button(
+            f":primary[**{card.title} is chosen**]" if chosen else f"Choose {card.title}",
+            key=f"choose {card.name} {project.name}",
+            icon=":material/radio_button_checked:" if chosen else ":material/radio_button_unchecked:",
+            on_click=choose,
+            args=(card.name,),
+            width="stretch",
+            type="secondary" if chosen else "tertiary",
+        )
+
+
+def _own_card(runs: Sequence[Run]) -> list[Choice]:
+    """The settings of the last training with own settings, if there was one."""
+    for place, run in enumerate(runs):
+        if run.recipe.preset == "custom":
+            about = f"Your own settings, as in training No. {len(runs) - place}: {_in_short(run.recipe)}."
+            return [Choice(_LAST, "As last time", about, run.recipe)]
+    return []
+
+
+# ----------------------------------------------------------------------------- in words
+
+
+def _in_short(recipe: Recipe) -> str:
+    """Some settings that are not those of the preset, by their technical terms: “mixup 0.2, epochs 5 and 2 more”."""
+    found = [
+        f"{literal(title.partition(' (')[2].rstrip(')') or title)} {literal(value)}" for title, value in changes(recipe)
+    ]
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return f"{', '.join(found[:_NAMED])}{more}" or "all as usual"
+
+
+def changes(recipe: Recipe, base: Recipe | None = None) -> list[tuple[str, str]]:
+    """Title and value of the settings that differ from the base (its preset), in the order of the table."""
+    base = base or PRESETS.get(recipe.preset, PRESETS["custom"])
+    differing = [o for o in OPTIONS if getattr(recipe, o.name) != getattr(base, o.name)]
+    return [(o.title, value_words(o.name, getattr(recipe, o.name))) for o in differing]
+
+
+def value_words(name: str, value: Any) -> str:
+    """A value of a setting as people read it."""
+    if name == "backbone":
+        return " + ".join(backbone_title(part) for part in str(value).split("+"))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "none"
+    if value is None:
+        return "auto"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def backbone_title(name: str) -> str:
+    """The title of a network; the name itself for one that is not in the registry."""
+    return BACKBONES[name].title if name in BACKBONES else name
+
+
+def recipe_title(recipe: Recipe) -> str:
+    """The plain name of a recipe."""
+    return PRESET_NAMES.get(recipe.preset, recipe.preset)
