@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 
 from imgtag.core.errors import BadPicture
 from imgtag.data.images import is_picture_name, open_picture, to_input
-from imgtag.training import head
+from imgtag.training import head, logistic
 from imgtag.training.backbones import BACKBONES
 from imgtag.training.extractor import load_extractor
 
@@ -59,10 +59,11 @@ def accuracy(features: np.ndarray, labels: np.ndarray, seed: int) -> float:
     cut = int(0.7 * len(order))
     train, test = order[:cut], order[cut:]
     classes = int(labels.max()) + 1
-    strength = head.choose_strength(features[train], labels[train], np.arange(cut), classes)
+    strength = logistic.choose_strength(features[train], labels[train], np.arange(cut), classes)
     scaler = head.Scaler.of(features[train])
-    found = head.fit(scaler.apply(features[train]), labels[train], classes, strength=strength)
-    fitted = scaler.fold_into(found.weight, found.bias)
+    span = logistic.Span.of(scaler.apply(features[train]))
+    found = logistic.fit(span, labels[train], classes, strength=strength)
+    fitted = scaler.fold_into((span.out(found.weight), found.bias))
     return head.accuracy(fitted.probabilities(features[test]), labels[test])
 
 

@@ -133,6 +133,17 @@ def test_no_wait_returns_at_once_with_the_run(ready: Path, tmp_path: Path) -> No
     assert wait_for(Run(ready / "pets" / "runs" / said["run"])).state == "finished"
 
 
+def test_a_recipe_of_ones_own_is_written_with_set(numbers: Project) -> None:
+    settings = ("hidden=8", "epochs=3", "batch_size=8", "mirror=no", "optimizer=sgd", "balance=weights")
+    trained = as_json("train", "numbers", "--preset", "custom", *(part for s in settings for part in ("--set", s)))
+    assert trained["state"] == "finished"
+    assert 1 <= trained["best_epoch"] <= 3
+    config = json.loads((numbers.path / "runs" / trained["run"] / "config.json").read_text())
+    wanted = {"preset": "custom", "hidden": [8], "epochs": 3, "batch_size": 8, "mirror": False, "optimizer": "sgd",
+              "balance": "weights"}  # fmt: skip
+    assert {key: config["recipe"][key] for key in wanted} == wanted
+
+
 def test_words_for_people_without_json(numbers: Project) -> None:
     done = imgtag("evaluate", "numbers", "--split", "test")
     assert done.returncode == 0
@@ -162,6 +173,8 @@ REFUSALS = {
     "a preset that does not exist": ("train", "numbers", "--preset", "fastest"),
     "a setting that does not exist": ("train", "numbers", "--set", "colour=red"),
     "a setting out of range": ("train", "numbers", "--set", "epochs=0"),
+    "a setting of another kind": ("train", "numbers", "--preset", "custom", "--set", "hidden=wide"),
+    "a network twice": ("train", "numbers", "--set", "backbone=efficientnet_lite0+efficientnet_lite0"),
     "a run that does not exist": ("evaluate", "numbers", "--run", "../../numbers"),
     "a split that does not exist": ("evaluate", "numbers", "--split", "holdout"),
     "a missing argument": ("classify", "numbers"),
@@ -221,7 +234,6 @@ def test_verbs_of_later_versions_say_so_clearly(numbers: Project, verb: str) -> 
 
 def test_planned_options_say_so_clearly(numbers: Project) -> None:
     assert "not in this version" in refused("evaluate", "numbers", "--tta")["title"]
-    assert "not in this version" in refused("train", "numbers", "--preset", "best")["title"]
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ import pytest
 
 from imgtag.cli import _parser
 from imgtag.core.settings import SETTINGS
+from imgtag.training.options import OPTIONS
+from imgtag.training.recipes import PRESETS
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = sorted([*(ROOT / "imgtag").rglob("*.py"), *(ROOT / "pages").glob("*.py"), ROOT / "app.py"])
@@ -55,6 +57,10 @@ def tree_paths(text: str) -> set[str]:
 
 def test_every_setting_is_explained(readme: str) -> None:
     assert missing([setting.name for setting in SETTINGS], readme.replace("IMGTAG_", "").lower()) == []
+
+
+def test_every_setting_and_preset_of_a_training_is_named(readme: str) -> None:
+    assert missing([*(option.name for option in OPTIONS), *PRESETS], readme) == []
 
 
 def test_every_verb_is_shown(readme: str) -> None:

@@ -28,7 +28,7 @@ from imgtag.training.looking import Looked, Rows, look_at_pictures, rows_of, vie
 from imgtag.training.model import Member, save_model
 from imgtag.training.predictions import save_predictions
 from imgtag.training.progress import Watch
-from imgtag.training.runs import Run
+from imgtag.training.runs import ManifestRow, Run
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +60,7 @@ def train(run: Run, watch: Watch) -> None:
     looked.stopped = parallel.any_of(looked.stopped)
     if parallel.world() > 1:
         looked = replace_features(run, rows, looked)
+    rows, manifest = _seen_by_all(run, rows, manifest, looked)
     parts = [
         {split: rows_of(run, manifest, looked.features[row.name], split, views_of(run)) for split in SPLITS}
         for row in rows
@@ -103,6 +104,22 @@ def replace_features(run: Run, rows: Sequence[Backbone], looked: Looked) -> Look
         together = look_at_pictures(run, rows, silent, (0, 1))
     together.cached, together.stopped = looked.cached, looked.stopped
     return together
+
+
+def _seen_by_all(
+    run: Run, rows: Sequence[Backbone], manifest: Sequence[ManifestRow], looked: Looked
+) -> tuple[list[Backbone], list[ManifestRow]]:
+    """The networks to learn with and the pictures that all of them saw, so that their answers can be averaged.
+
+    After a stop, these are the networks that got furthest.
+    """
+    views = views_of(run)
+    saw = {row.name: set.intersection(*(set(looked.features[row.name][view]) for view in views)) for row in rows}
+    if looked.stopped:
+        most = max(map(len, saw.values()))
+        rows = [row for row in rows if len(saw[row.name]) == most]
+    common = set.intersection(*(saw[row.name] for row in rows))
+    return list(rows), [m for m in manifest if m.sha256 in common]
 
 
 def _enough(parts: Sequence[Parts], looked: Looked, watch: Watch) -> bool:

@@ -23,14 +23,12 @@ from imgtag.data.splits import SHARES
 from imgtag.training.backbones import Backbone, at_size, backbone
 from imgtag.training.extractor import known_speed, made_for
 from imgtag.training.features import VIEWS, cached_features, network_input
-from imgtag.training.logistic import CHOICE_FITS, CHOICE_ROWS
+from imgtag.training.logistic import CHOICE_FITS, CHOICE_PASSES, CHOICE_ROWS, USUAL_PASSES
 from imgtag.training.recipes import Recipe
 
 _SAMPLED = 5
 _START_S = 1.2  # the process and its imports; measured: 0.9 to 1.5 on the machines seen
 _TORCH_START_S = 8.0  # with torch and Lightning
-_PASSES = 45  # L-BFGS rounds of a usual head
-_CHOICE_PASSES = 12  # of each cross-validation fit, which begins where the last one ended
 _OBJECTIVE_OVERHEAD = 2.0  # softmax and bookkeeping beside the two products
 
 
@@ -160,9 +158,9 @@ def _head_seconds(
 
     rows = train * views
     fold = min(train, CHOICE_ROWS) * 2 // 3
-    watching = _PASSES * (rows * 1.3) * width * classes / speed  # the curve's figures after each round
-    choice = 0.0 if recipe.strength else 0.2 + CHOICE_FITS * fits(fold, _CHOICE_PASSES)
-    return {f"choosing{tail}": choice, f"fitting{tail}": fits(rows, _PASSES) + watching}
+    watching = USUAL_PASSES * (rows * 1.3) * width * classes / speed  # the curve's figures after each round
+    choice = 0.0 if recipe.strength else 0.2 + CHOICE_FITS * fits(fold, CHOICE_PASSES)
+    return {f"choosing{tail}": choice, f"fitting{tail}": fits(rows, USUAL_PASSES) + watching}
 
 
 def _tuning_seconds(count: int, train: int, recipe: Recipe, before: float) -> float:

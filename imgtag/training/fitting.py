@@ -48,12 +48,12 @@ def fit_exactly(
     features, labels = train.learnt_features, train.learnt_labels
     scaler = head.Scaler.of(features)
     strength, stopped = _strength(recipe, train, classes, watch, _phase("choosing", number), stopped)
-    span = logistic.Span.of(scaler.apply(features))
+    span = logistic.Span.of(scaler.apply(features), classes * logistic.USUAL_PASSES)
     best = _Best((np.zeros((classes, features.shape[1]), np.float32), np.zeros(classes, np.float32)))
-    phase = _phase("fitting", number)
+    phase, usual = _phase("fitting", number), logistic.USUAL_PASSES
 
     def on_pass(epoch: int, at: head.Parameters) -> None:
-        watch.phase(phase, f"Learning, round {epoch}", min(recipe.epochs, _USUAL_PASSES), min(epoch, _USUAL_PASSES))
+        watch.phase(phase, f"Learning, round {epoch}", min(recipe.epochs, usual), min(epoch, usual))
         layer = (span.out(at.weight), at.bias)
         values = head.values(fitted=scaler.fold_into(layer), train=train, val=val)
         watch.measured(phase, epoch=epoch, **values)
@@ -79,9 +79,6 @@ def fit_exactly(
     except head.Stopped:
         stopped = stopped or watch.stop_asked()
     return Fitted(scaler, (best.layer,), best.epoch, strength, stopped)
-
-
-_USUAL_PASSES = 40  # for the progress bar: most heads are found by then
 
 
 def class_weights(labels: np.ndarray, classes: int) -> np.ndarray:

@@ -8,6 +8,7 @@ the Hessian's bound (Böhning 1992) was tried as well: as many steps, each deare
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -19,8 +20,11 @@ from imgtag.training.lbfgs import minimise
 STRENGTHS = (0.3, 0.1, 0.03, 0.01, 0.003, 0.001, 0.0003)
 _FOLDS = 3
 CHOICE_FITS = _FOLDS * len(STRENGTHS)
+CHOICE_PASSES = 12  # of a usual fit among them: each begins where the last one ended
+USUAL_PASSES = 45  # of a fit from nothing
 CHOICE_ROWS = 3000  # more rows than this do not change which strength wins
 _CHOICE_TOLERANCE = 1e-4  # of the loss: far below the differences between strengths
+_DOUBLE = 4  # products in double precision, and twice of them
 _JITTER = 1e-9  # relative; pictures that are alike make the factor singular
 
 
@@ -35,10 +39,14 @@ class Span:
     directions: np.ndarray | None
 
     @classmethod
-    def of(cls, scaled: np.ndarray) -> Span:
-        """The span of standardised features (N, D)."""
+    def of(cls, scaled: np.ndarray, columns: float = math.inf) -> Span:
+        """The span of standardised features (N, D).
+
+        columns: how many columns they will be multiplied with (classes times passes); for a few, the change of
+        coordinates would cost more than it saves.
+        """
         count, width = scaled.shape
-        if count >= width:
+        if count >= width or columns * (width - count) < _DOUBLE * count * width:
             return cls(scaled, None)
         wide = scaled.astype(np.float64)  # standardised rows sum to zero: in float32 the factor would not exist
         inner = wide @ wide.T
@@ -128,7 +136,7 @@ def choose_strength(
     for number in range(_FOLDS):
         train, held_out = np.flatnonzero(fold != number), np.flatnonzero(fold == number)
         scaler = Scaler.of(features[train])
-        span = Span.of(scaler.apply(features[train]))
+        span = Span.of(scaler.apply(features[train]), classes * len(STRENGTHS) * CHOICE_PASSES)
         others = span.into(scaler.apply(features[held_out]))
         start: Parameters | None = None
         for i, strength in enumerate(STRENGTHS):  # from smooth to sharp, each starting where the last ended

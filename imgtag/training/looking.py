@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 _FIRST_LOOK_AT = 24
 _LOOK_AGAIN_FACTOR = 1.25
 _FIRST_LOOK_ROWS = 1000
+_FIRST_LOOK_PASSES = 8
 _FIRST_LOOK_VAL = 10  # a share of fewer pictures jumps too much to mean anything
 
 Features = dict[str, dict[str, np.ndarray]]  # by view and sha256, each float16 (D,)
@@ -180,7 +181,7 @@ class _FirstLooks:
         if len(np.unique(train.labels)) < 2 or len(val) < _FIRST_LOOK_VAL:
             return
         scaler = head.Scaler.of(train.views[0])
-        span = Span.of(scaler.apply(train.views[0]))
-        rough = fit(span, train.labels, len(self.run.classes), strength=0.1, passes=8)
+        span = Span.of(scaler.apply(train.views[0]), len(self.run.classes) * _FIRST_LOOK_PASSES)
+        rough = fit(span, train.labels, len(self.run.classes), strength=0.1, passes=_FIRST_LOOK_PASSES)
         fitted = scaler.fold_into((span.out(rough.weight), rough.bias))
         self.watch.measured("looking", pictures=count, **head.values(train=train, val=val, fitted=fitted))

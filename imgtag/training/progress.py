@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -79,7 +80,7 @@ class Watch:
         if self.silent:
             return
         row = {"t": round(self.seconds, 3), "phase": phase}
-        row.update({k: round(v, 7) if isinstance(v, float) else v for k, v in values.items()})
+        row.update({k: _shown(v) if isinstance(v, float) else v for k, v in values.items()})
         storage.append_json_line(self.folder / "metrics.jsonl", row)
 
     def finish(self, state: str, **results: Any) -> None:
@@ -147,3 +148,8 @@ class Watch:
         else:
             return None
         return round(here + later, 1)
+
+
+def _shown(value: float) -> float | None:
+    """A number as it is kept: JSON has none for infinity and for what is no number."""
+    return round(value, 7) if math.isfinite(value) else None

@@ -81,8 +81,8 @@ PRESETS: dict[str, Recipe] = {
         mirror=True,
         layers="partly",  # half the time of all layers, and small sets are not forgotten for their noise
         learning_rate=1.5e-4,  # more undoes what the head was fitted to (measured on boats)
-        epochs=12,
-        patience=4,
+        epochs=8,
+        patience=3,
         minutes=15,
         augmentation=("flip", "crop"),
     ),

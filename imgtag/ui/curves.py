@@ -237,6 +237,6 @@ def _spec(
         "tooltip": {"trigger": "axis", "valueFormatter": "%.3f"},
         "xAxis": {"type": "value", "name": x_title, "nameLocation": "middle", "nameGap": 22, "min": 0},
         "yAxis": {"type": "value", "min": 0, "max": most, "axisLabel": {"formatter": "{value}" + sign}},
-        "dataZoom": [{"type": "inside"}],
+        "dataZoom": [{"type": "inside", "filterMode": "none"}],
         "series": list(lines),
     }

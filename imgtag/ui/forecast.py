@@ -44,8 +44,9 @@ class Forecast:
     def __init__(self, project: Project, dataset: Dataset, runs: Sequence[Run], *, busy: bool) -> None:
         self._project, self._dataset, self._busy = project, dataset, busy
         pictures = hash(tuple((p.id, p.label) for p in dataset.pictures))
-        # What was looked at before is faster; only trainings change that.
-        self._state = (str(project.path), pictures, *((run.id, run.state) for run in runs[:1]))
+        # What was looked at before is faster; only trainings change that, when they end.
+        ended = next((run.id for run in runs if not run.active), "")
+        self._state = (str(project.path), pictures, ended)
         self._shown: dict[Recipe, str] = {}
 
     def words(self, recipe: Recipe) -> str:

@@ -12,6 +12,7 @@ from imgtag.data.projects import Project
 from imgtag.training.jobs import continue_training, pause_training, stop_training
 from imgtag.training.runs import Run, list_runs
 from imgtag.ui import curves
+from imgtag.ui.forecast import roughly
 from imgtag.ui.recipes import recipe_title
 from imgtag.ui.text import duration, literal
 
@@ -108,21 +109,22 @@ def _buttons(run: Run) -> None:
 
 
 def _bar(run: Run) -> None:
-    """How far the phase is, and the clock of the whole. The bar stays where it was while the run is paused."""
-    status, place = run.status, f"bar {run.id}"
+    """How far the phase is, and the clock of the whole."""
+    status = run.status
     done, total = int(status.get("done") or 0), int(status.get("total") or 0)
-    share = min(done / total, 1.0) if total else 0.0
-    if run.state == "paused":
-        share = st.session_state.get(place, 0.0)
-    st.session_state[place] = share
     # The trainer speaks a few times a second; while it is silent (loading the network) the clock goes on here.
     resting = run.state in _LATER
     silent = 0.0 if resting else max(time.time() - float(status.get("updated") or run.created), 0.0)
     spent = duration(round(float(status.get("seconds") or 0) + silent))
     eta = status.get("eta_s")
-    left = f" · about {duration(max(round(eta - silent), 1))} left" if eta and not resting else ""
+    left = f" · {_left(max(round(eta - silent), 1))} left" if eta and not resting else ""
     text = "Waiting for its turn" if run.state == "waiting" else f"{spent} so far{left}"
-    st.progress(share, text=text)
+    st.progress(min(done / total, 1.0) if total else 0.0, text=text)
+
+
+def _left(seconds: int) -> str:
+    """A time to go: counted down in its last minute, before that no more exact than it is."""
+    return f"about {duration(seconds)}" if seconds < 60 else roughly(seconds)
 
 
 def _facts(run: Run, metrics: Sequence[dict[str, Any]]) -> str:
@@ -153,7 +155,7 @@ def _charts(run: Run, metrics: Sequence[dict[str, Any]]) -> None:
     st.toggle(
         "Hold the charts still, to zoom in",
         key=held_key,
-        help="Turn the mouse wheel over a chart to zoom, drag to move. The training goes on meanwhile.",
+        help="Rest the pointer on a chart and turn the wheel to zoom, drag to move. The training goes on meanwhile.",
     )
 
 

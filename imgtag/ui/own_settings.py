@@ -83,8 +83,6 @@ class OwnSettings:
             for tab, names in zip(st.tabs(list(GROUPS)), GROUPS.values(), strict=True):
                 with tab:
                     values.update(self._group([n for n in names if applies(n, draft)], draft))
-                    if "augmentation" in names:
-                        augmentation_preview(self._dataset, draft)
             return self._recipe(values)
 
     def reset_button(self) -> None:
@@ -125,7 +123,10 @@ class OwnSettings:
         found: dict[str, Any] = {}
         if "backbone" in names:
             found["backbone"] = self._networks()
-            names = [n for n in names if n != "backbone"]
+        if "augmentation" in names:
+            found["augmentation"] = self._field(BY_NAME["augmentation"], draft)
+            augmentation_preview(self._dataset, draft)
+        names = [n for n in names if n not in found]
         with st.grid(2, min_column_width=250, gap="medium"):
             for name in names:
                 found[name] = self._field(BY_NAME[name], draft)
@@ -139,7 +140,13 @@ class OwnSettings:
             return st.toggle(option.title, value, **shared)
         if option.choices and isinstance(value, tuple):
             picked = st.pills(
-                option.title, option.choices, selection_mode="multi", default=value, format_func=_worded, **shared
+                option.title,
+                option.choices,
+                selection_mode="multi",
+                default=value,
+                format_func=_worded,
+                wrap=True,
+                **shared,
             )
             return tuple(c for c in option.choices if c in picked)
         if option.choices:

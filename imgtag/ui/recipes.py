@@ -94,10 +94,8 @@ def choose_preset(project: Project, runs: Sequence[Run], forecast: Forecast) -> 
 
 def _card(card: Choice, time: str, project: Project, choose: Any, *, chosen: bool) -> None:
     with st.container(border=True, height="stretch", gap="xsmall", key=f"recipe card {card.name} {project.name}"):
-        with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", wrap=False):
-            st.markdown(f"#### :primary[{card.title}]" if chosen else f"#### {card.title}", width="content")
-            if card.name == _RECOMMENDED:
-                st.badge("recommended", color="gray")
+        title = f":primary[{card.title}]" if chosen else card.title
+        st.markdown(f"#### {title}" + (" :gray-badge[recommended]" if card.name == _RECOMMENDED else ""))
         st.markdown(card.about)
         st.space("stretch")
         st.caption(f":material/schedule: {time}")

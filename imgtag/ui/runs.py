@@ -76,7 +76,7 @@ def runs_table(runs: list[Run]) -> None:
                 "Pictures": sum((status.get("pictures") or counts).values()) or None,
                 "Classes": len(run.classes) or None,
                 "Accuracy": _percent_number(status.get("val_accuracy")),
-                "Duration": duration(status.get("seconds")),
+                "Duration": "" if run.active else duration(status.get("seconds")),
                 "Kind": recipe_title(run.recipe) if run.config else "",
             }
         )

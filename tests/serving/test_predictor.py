@@ -11,7 +11,10 @@ from imgtag.core.errors import BadModel
 from imgtag.review.metrics import read_predictions
 from imgtag.serving.predictor import Answer, kept_predictor, load_predictor
 from imgtag.training.runs import Run
+from imgtag.training.extractor import load_extractor
+from imgtag.training.features import mirrored, network_input
 from tests.drawing import picture
+from tests.prepared import bytes_of, copy_balanced
 
 
 def chances(answer: Answer) -> dict[str, float]:
@@ -26,6 +29,34 @@ def test_a_picture_of_the_run_gets_the_answer_in_predictions_csv(trained: Run) -
         assert answer.file == p.path
         assert answer.tags[0].label == p.predicted
         assert chances(answer) == pytest.approx(p.top, abs=0.01)
+
+
+def test_two_networks_and_mirrored_pictures_give_the_answer_in_predictions_csv(ready: Path) -> None:
+    run = copy_balanced(ready)
+    predictions = read_predictions(run)
+    predictor = load_predictor(run)
+    assert (len(predictor.model.members), predictor.model.mirror, len(predictions)) == (2, True, 36)
+    answers = predictor.classify((p.path, run.project.path / p.path) for p in predictions)
+    for p, answer in zip(predictions, answers, strict=True):
+        assert answer.tags[0].label == p.predicted
+        assert chances(answer) == pytest.approx(p.top, abs=0.01)
+
+
+def test_a_new_picture_is_asked_of_each_member_both_ways_round(ready: Path) -> None:
+    """The mean of four answers, each worked out here from the network, its own input and its own head."""
+    predictor = load_predictor(copy_balanced(ready))
+    data = bytes_of("green", 7)
+    said = []
+    for member in predictor.model.members:
+        pixels = network_input(data, member.row.preprocessing)[None]
+        for view in (pixels, mirrored(pixels)):
+            features = load_extractor(member.row).run(view).astype("float16")
+            said.append(member.head.probabilities(features)[0])
+    (answer,) = predictor.classify([("new", data)])
+    expected = dict(zip(predictor.model.classes, sum(said) / 4, strict=True))
+    assert chances(answer) == pytest.approx(expected, abs=1e-3)
+    sizes = {member.row.preprocessing.size for member in predictor.model.members}
+    assert len(sizes) == 2, "each wants its own input"
 
 
 def test_the_tag_shows_the_name_people_gave(trained: Run) -> None:

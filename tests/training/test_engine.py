@@ -1,4 +1,4 @@
-"""The quick training itself, in this process: from a manifest to predictions, model and honest words."""
+"""The training itself, in this process: from a manifest to predictions, model and honest words."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from imgtag.data.dataset import look
 from imgtag.data.projects import Project
 from imgtag.data.splits import record_splits
 from imgtag.review.metrics import evaluate, read_predictions
-from imgtag.training.engine import train_quick
+from imgtag.training import engine, head
+from imgtag.training.engine import Answered
 from imgtag.training.features import cached_features
-from imgtag.training.model import load_model
+from imgtag.training.model import Member, load_model
 from imgtag.training.progress import Watch
 from imgtag.training.runs import Run
 from tests.drawing import picture, write_tree
-from tests.prepared import ROW, a_run, draw_numbers
+from tests.prepared import LARGER, ROW, a_run, copy_balanced, draw_numbers
 
 
 def train(project: Project, **recipe: object) -> Run:
     run = a_run(project, **recipe)
-    train_quick(run, Watch(run.path))
+    engine.train(run, Watch(run.path))
     return Run(run.path)
 
 
@@ -80,7 +81,7 @@ def test_the_saved_model_gives_the_written_predictions(trained: Run) -> None:
     model = load_model(trained)
     seen = cached_features(trained.project.cache, ROW, [m.sha256 for m in trained.manifest()])
     for p in read_predictions(trained):
-        chances = model.head.probabilities(seen[p.sha256][None])[0]
+        chances = model.members[0].head.probabilities(seen[p.sha256][None])[0]
         assert chances[model.classes.index(p.predicted)] == pytest.approx(p.probability, abs=1e-4)
 
 
@@ -115,12 +116,14 @@ def test_an_unreadable_picture_is_left_out_and_named(ready: Path, shapes: Projec
     assert len(run.manifest()) == 26
 
 
-def test_a_picture_that_vanished_meanwhile_is_named_and_the_run_goes_on(ready: Path, shapes: Project) -> None:
+def test_a_picture_that_vanished_meanwhile_is_named_by_its_place_and_the_run_goes_on(
+    ready: Path, shapes: Project
+) -> None:
     run = a_run(shapes)
     (shapes.images / "square" / "square-5.png").unlink()
-    train_quick(run, Watch(run.path))
+    engine.train(run, Watch(run.path))
     (item,) = Run(run.path).status["unreadable"]
-    assert Path(item[0]).name == "square-5.png"
+    assert item[0] == "images/square/square-5.png"
     assert Run(run.path).state == "finished"
 
 
@@ -129,7 +132,7 @@ def test_a_class_without_a_readable_picture_is_refused_in_words(ready: Path, sha
         path.write_bytes(b"broken %d" % number)
     run = a_run(shapes)
     with pytest.raises(NotEnough) as refused:
-        train_quick(run, Watch(run.path))
+        engine.train(run, Watch(run.path))
     assert "12 pictures could not be read" in refused.value.explanation
 
 
@@ -166,10 +169,15 @@ def test_the_number_of_rounds_is_kept_to(ready: Path, numbers: Project) -> None:
     assert run.status["best_epoch"] in (1, 2)
 
 
-def test_the_same_pictures_and_seed_give_the_same_model(ready: Path, numbers: Project) -> None:
-    first, second = train(numbers), train(numbers)
-    a, b = load_model(first).head, load_model(second).head
-    assert np.array_equal(a.weight, b.weight) and np.array_equal(a.bias, b.bias)
+@pytest.mark.parametrize("recipe", [{}, {"hidden": (8,), "epochs": 3}, {"optimizer": "sgd", "epochs": 3}])
+def test_the_same_pictures_and_seed_give_the_same_predictions(
+    ready: Path, numbers: Project, recipe: dict[str, object]
+) -> None:
+    first, second = train(numbers, seed=7, **recipe), train(numbers, seed=7, **recipe)
+    written = (first.path / "predictions.csv").read_bytes()
+    assert written == (second.path / "predictions.csv").read_bytes()
+    if recipe:
+        assert (train(numbers, seed=8, **recipe).path / "predictions.csv").read_bytes() != written
 
 
 def test_classes_with_two_or_three_pictures_can_be_trained(ready: Path, project: Project) -> None:
@@ -181,13 +189,141 @@ def test_classes_with_two_or_three_pictures_can_be_trained(ready: Path, project:
     assert np.isfinite(run.status["train_loss"])
 
 
+# ----------------------------------------------------------------------------- several networks, hidden layers
+
+
+def test_two_networks_share_the_say_and_look_at_mirrored_pictures(ready: Path) -> None:
+    run = copy_balanced(ready)
+    assert run.state == "finished"
+    assert run.status["val_accuracy"] == run.status["test_accuracy"] == 1.0
+    model = load_model(run)
+    assert [(m.row, m.share, m.tuned) for m in model.members] == [(ROW, 0.5, None), (LARGER, 0.5, None)]
+    assert model.mirror
+    phases = {row["phase"] for row in run.metrics()}
+    assert {"fitting", "fitting 1"} <= phases
+    ids = [m.sha256 for m in run.manifest()]
+    for row in (ROW, LARGER):
+        for view in ("plain", "mirrored"):
+            assert len(cached_features(run.project.cache, row, ids, view)) == 36
+
+
+def test_the_written_answers_are_the_mean_over_networks_and_views(ready: Path) -> None:
+    run = copy_balanced(ready)
+    ids = [m.sha256 for m in run.manifest()]
+    answers = []
+    for member in load_model(run).members:
+        for view in ("plain", "mirrored"):
+            seen = cached_features(run.project.cache, member.row, ids, view)
+            answers.append(member.head.probabilities(np.stack([seen[id_] for id_ in ids])))
+    expected = dict(zip(ids, np.mean(answers, axis=0), strict=True))
+    for p in read_predictions(run):
+        assert [p.top[c] for c in run.classes] == pytest.approx(expected[p.sha256], abs=1e-4)
+
+
+def test_a_picture_that_only_one_network_could_see_is_left_out(ready: Path) -> None:
+    """The first network knows it from its cache; the other one meets a file that is gone."""
+    project = copy_balanced(ready).project
+    write_tree(project.images / "2", {"new.png": picture("red", 301)})
+    train(project)
+    run = a_run(project, backbone=f"{ROW.name}+{LARGER.name}")
+    (project.images / "2" / "new.png").unlink()
+    engine.train(run, Watch(run.path))
+    again = Run(run.path)
+    assert again.state == "finished"
+    assert [path for path, _ in again.status["unreadable"]] == ["images/2/new.png"]
+    assert len(read_predictions(again)) == sum(again.status["pictures"].values()) == 36
+
+
+def test_hidden_layers_are_learnt_step_by_step_and_saved(ready: Path, numbers: Project) -> None:
+    run = train(numbers, hidden=(16, 8), dropout=0.2, epochs=30, patience=30, batch_size=8)
+    assert run.state == "finished"
+    assert run.status["train_accuracy"] >= 0.9
+    assert run.status["strength"] is None
+    assert "strength" not in run.status["message"]
+    (member,) = load_model(run).members
+    assert [weight.shape for weight, _ in member.head.layers] == [(16, ROW.dimensions), (8, 16), (3, 8)]
+    curve = [row for row in run.metrics() if row["phase"] == "learning"]
+    assert [row["epoch"] for row in curve] == list(range(1, 31))
+    best = min(curve, key=lambda row: row["val_loss"])
+    assert (best["epoch"], best["val_loss"]) == (run.status["best_epoch"], pytest.approx(run.status["val_loss"], abs=1e-3))
+    assert not list(run.path.glob("*.ckpt"))
+
+
+# ----------------------------------------------------------------------------- whether tuning was of use
+
+
+def certain(right: float) -> dict[str, np.ndarray]:
+    """Answers about 40 validation pictures of two classes that give the right one this chance."""
+    return {"val": np.tile(np.array([right, 1 - right], np.float32), (40, 1))}
+
+
+LABELS = {"val": np.zeros(40, np.int64)}
+A_HEAD = head.Head(((np.zeros((2, 3), np.float32), np.zeros(2, np.float32)),))
+
+
+def answered(name: str, chances: dict[str, np.ndarray]) -> Answered:
+    return Answered(Member({"a": ROW, "b": LARGER}.get(name, ROW), A_HEAD), chances)
+
+
+def shares(found: list[Answered]) -> list[float]:
+    return [round(a.member.share, 6) for a in found]
+
+
+def test_a_tuned_network_that_is_worse_gets_no_say() -> None:
+    old = [answered("a", certain(0.8)), answered("b", certain(0.6))]
+    kept, note = engine._decide(old, answered("t", certain(0.5)), LABELS)
+    assert shares(kept) == [0.5, 0.5]
+    assert [a.chances for a in kept] == [a.chances for a in old]
+    assert "did not make it better" in note
+
+
+def test_a_tuned_network_that_is_better_on_every_picture_replaces_the_others() -> None:
+    tuned = answered("t", certain(0.9))
+    found, note = engine._decide([answered("a", certain(0.8)), answered("b", certain(0.6))], tuned, LABELS)
+    assert shares(found) == [1.0]
+    assert found[0].chances is tuned.chances
+    assert f"loss {-np.log(0.7):.3f} before, {-np.log(0.9):.3f} with it" in note
+    assert "100%" in note
+
+
+def test_networks_that_are_right_about_different_pictures_are_mixed() -> None:
+    """Each is sure and right about one half and wrong about the other: together they never are far off."""
+    half = np.tile(np.array([[0.9, 0.1]], np.float32), (40, 1))
+    first, second = half.copy(), half.copy()
+    first[:20] = second[20:] = (0.1, 0.9)
+    found, _ = engine._decide([answered("a", {"val": first}), answered("b", {"val": first})],
+                              answered("t", {"val": second}), LABELS)  # fmt: skip
+    assert shares(found) == [0.5, 0.25, 0.25]
+    assert found[0].chances["val"] is second, "the tuned one stands first"
+
+
+@pytest.mark.parametrize(("wrong", "expected"), [(16, [1.0]), (8, [0.7, 0.3])])
+def test_an_advantage_that_chance_could_explain_does_not_count(wrong: int, expected: list[float]) -> None:
+    """The others say 0.5 to everything; the tuned one is right with 0.99, but wrong with 0.99 about some of the 40.
+
+    16 wrong: with a share of 0.3 it gains ln(0.647 / 0.5) = 0.258 on 24 and loses ln(0.5 / 0.353) = 0.348 on 16:
+    0.016 on average, and chance could explain 0.047. 8 wrong: a share of 0.7 gains 0.186, and chance explains 0.106.
+    """
+    tuned = np.tile(np.array([[0.99, 0.01]], np.float32), (40, 1))
+    tuned[:wrong] = (0.01, 0.99)
+    found, _ = engine._decide([answered("a", certain(0.5))], answered("t", {"val": tuned}), LABELS)
+    assert shares(found) == expected
+    assert (found[0].chances["val"] is tuned) == (wrong == 8)
+
+
+def test_without_validation_pictures_the_training_pictures_decide() -> None:
+    old, tuned = [answered("a", {"train": certain(0.6)["val"]})], answered("t", {"train": certain(0.9)["val"]})
+    found, _ = engine._decide(old, tuned, {"train": LABELS["val"]})
+    assert shares(found) == [1.0] and found[0].chances is tuned.chances
+
+
 # ----------------------------------------------------------------------------- stop
 
 
 def test_a_stop_before_the_first_picture_learns_nothing_and_says_so(ready: Path, shapes: Project) -> None:
     run = a_run(shapes)
     (run.path / "stop").touch()
-    train_quick(run, Watch(run.path))
+    engine.train(run, Watch(run.path))
     again = Run(run.path)
     assert again.state == "stopped"
     assert "nothing was learnt" in again.status["message"]
@@ -210,7 +346,7 @@ class StopAt(Watch):
 @pytest.mark.parametrize(("phase", "done"), [("looking", 16), ("choosing", 2), ("fitting", 2)])
 def test_a_stop_in_any_phase_keeps_the_best_so_far(ready: Path, shapes: Project, phase: str, done: int) -> None:
     run = a_run(shapes)
-    train_quick(run, StopAt(run.path, phase, done))
+    engine.train(run, StopAt(run.path, phase, done))
     again = Run(run.path)
     assert again.state == "stopped"
     assert "kept" in again.status["message"]
@@ -221,11 +357,38 @@ def test_a_stop_in_any_phase_keeps_the_best_so_far(ready: Path, shapes: Project,
     assert again.status["train_accuracy"] >= 0.9
 
 
+@pytest.mark.parametrize(
+    ("phase", "done", "networks", "least"),
+    [("looking", 16, 1, 16), ("looking 1", 16, 1, 24), ("fitting", 2, 2, 24), ("choosing 1", 2, 2, 24)],
+)
+def test_a_stop_with_two_networks_keeps_what_got_furthest(
+    ready: Path, shapes: Project, phase: str, done: int, networks: int, least: int
+) -> None:
+    run = a_run(shapes, backbone=f"{ROW.name}+{LARGER.name}", mirror=True)
+    engine.train(run, StopAt(run.path, phase, done))
+    again = Run(run.path)
+    assert again.state == "stopped"
+    assert "kept" in again.status["message"]
+    members = load_model(again).members
+    assert [(m.row, m.share) for m in members] == [(row, 1 / networks) for row in (ROW, LARGER)[:networks]]
+    assert least <= len(read_predictions(again)) <= 24
+    assert again.status["train_accuracy"] >= 0.9
+
+
+def test_a_stop_while_hidden_layers_are_learnt_keeps_the_best_so_far(ready: Path, shapes: Project) -> None:
+    run = a_run(shapes, hidden=(8,), epochs=50, batch_size=4)
+    engine.train(run, StopAt(run.path, "learning", 2))
+    again = Run(run.path)
+    assert again.state == "stopped"
+    assert again.status["best_epoch"] >= 1
+    assert len(load_model(again).members[0].head.layers) == 2
+
+
 def test_unreadable_pictures_are_named_after_a_stop_too(ready: Path, shapes: Project) -> None:
     for number in range(12):
         write_tree(shapes.images / "circle", {f"bad-{number}.png": b"bad %d" % number})
     run = a_run(shapes)
-    train_quick(run, StopAt(run.path, "looking", 16))
+    engine.train(run, StopAt(run.path, "looking", 16))
     again = Run(run.path)
     assert again.state == "stopped"
     assert again.status["unreadable"], "half of the circles are broken: some were met before the stop"

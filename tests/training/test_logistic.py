@@ -8,7 +8,7 @@ from sklearn.linear_model import LogisticRegression
 
 from imgtag.training import logistic
 from imgtag.training.head import Parameters, Stopped, softmax
-from imgtag.training.logistic import CHOICE_FITS, STRENGTHS, Span, choose_strength
+from imgtag.training.logistic import CHOICE_FITS, STRENGTHS, Span, choose_strength, grouped_folds
 
 
 def blobs(seed: int = 0, per_class: int = 30, apart: float = 2.0, width: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -175,6 +175,28 @@ def test_pictures_that_are_all_the_same_give_even_chances() -> None:
     assert said(nothing, fit(nothing, labels, 2, strength=0.1)) == pytest.approx(0.5)
 
 
+# ----------------------------------------------------------------------------- folds
+
+
+def test_folds_spread_every_class_evenly() -> None:
+    labels = np.repeat([0, 1, 2], [30, 10, 4])
+    fold = grouped_folds(labels, np.arange(44), 3)
+    counts = [sorted(np.bincount(fold[labels == k], minlength=3).tolist()) for k in range(3)]
+    assert counts == [[10, 10, 10], [3, 3, 4], [1, 1, 2]]
+    assert np.ptp(np.bincount(fold)) <= 2
+    assert np.array_equal(fold, grouped_folds(labels, np.arange(44), 3))
+    assert not np.array_equal(fold, grouped_folds(labels, np.arange(44), 3, seed=1))
+
+
+def test_rows_of_one_group_stay_together_wherever_they_stand() -> None:
+    random = np.random.default_rng(0)
+    groups = random.permutation(np.repeat(np.arange(12), 5))
+    labels = groups % 2
+    fold = grouped_folds(labels, groups, 3)
+    assert all(len(set(fold[groups == g])) == 1 for g in range(12))
+    assert [np.bincount(fold[labels == k]).tolist() for k in (0, 1)] == [[10, 10, 10]] * 2
+
+
 # ----------------------------------------------------------------------------- the strength
 
 
@@ -204,7 +226,6 @@ def test_with_under_three_pictures_a_class_a_middle_value_is_taken() -> None:
     assert choose_strength(features, labels, np.arange(6), 3) == 0.1
 
 
-@pytest.mark.filterwarnings("ignore:The least populated class")
 def test_one_class_may_be_tiny() -> None:
     features, labels = blobs()
     keep = np.flatnonzero((labels < 2) | (np.arange(90) == 60))

@@ -28,8 +28,8 @@ def bring_in(project: Project, source: Path) -> Report:
     return report
 
 
-def train(project: Project) -> Run:
-    run = wait_for(start_training(project, make_recipe()))
+def train(project: Project, preset: str = "quick") -> Run:
+    run = wait_for(start_training(project, make_recipe(preset)))
     assert run.state == "finished", run.log_text()
     return run
 
@@ -80,3 +80,20 @@ def test_flowers_keep_their_names_though_numbers_sort_as_text(
     answers = load_predictor(run).classify((str(p), p) for p in chosen)
     right = sum(a.tags[0].display == names[p.parent.name] for p, a in zip(chosen, answers, strict=True))
     assert right >= 5
+
+
+@pytest.mark.slow
+def test_aerial_views_are_told_apart_and_two_networks_are_no_worse_than_one(
+    ready: Path, project: Project, real_data: Path
+) -> None:
+    """Seven kinds of ground from above, 50 pictures each."""
+    report = bring_in(project, real_data / "aerial-small")
+    assert len(report.classes) == 7
+    quick, balanced = train(project), train(project, "balanced")
+    assert quick.status["val_accuracy"] >= 0.8
+    assert balanced.status["val_accuracy"] >= 0.85
+    assert balanced.status["val_loss"] < quick.status["val_loss"]
+    paths = [p for label in quick.classes for p in sorted((project.images / label).iterdir())[:2]]
+    answers = load_predictor(balanced).classify((p.name, p) for p in paths)
+    right = sum(a.tags[0].label == p.parent.name for p, a in zip(paths, answers, strict=True))
+    assert right >= 12

@@ -39,7 +39,7 @@ class Pictures:
         label = int(self.labels[position])
         try:
             if self.names is None:
-                return torch.from_numpy(network_input(self.paths[position], self.how)), label
+                return torch.tensor(network_input(self.paths[position], self.how)), label
             if self._change is None:
                 self._change = augmentation(self.names, self.how.size)
             picture = roomy_input(self.paths[position], self.how)
@@ -86,14 +86,14 @@ class Order(Sampler[tuple[int, int]]):
 
     def _all(self) -> np.ndarray:
         if not self.shuffled:
-            return np.arange(self.count)
+            # Shares may be unequal, but none empty: who has nothing to check would not meet the others after it.
+            return np.resize(np.arange(self.count), max(self.count, parallel.world()))
         random = np.random.default_rng([self.seed, self.epoch])
         if self.weights is not None:
             order = random.choice(self.count, self.count, p=self.weights / self.weights.sum())
         else:
             order = random.permutation(self.count)
-        missing = -self.count % parallel.world()  # every process must take as many steps
-        return np.concatenate([order, order[:missing]])
+        return np.resize(order, self.count + -self.count % parallel.world())  # every process must take as many steps
 
 
 def loader(

@@ -87,6 +87,7 @@ class Tagger(LightningModule):
             trained = {name for group in self.groups[self.first_trained :] for name in group}
             for name, parameter in network.named_parameters():
                 parameter.requires_grad_(name in trained)
+        self.train()  # Lightning takes modes as they are
 
     @property
     def first_trained(self) -> int:
@@ -146,10 +147,14 @@ class Tagger(LightningModule):
         """A new check counts anew."""
         self.sums["val"][:] = 0
 
+    def on_train_epoch_end(self) -> None:
+        """Without validation pictures the training loss decides."""
+        if not self.sums["val"][2]:
+            self.log_dict(self.means())
+
     def on_validation_epoch_end(self) -> None:
         """Tell early stopping and the checkpoints how it went, over all processes."""
-        for name, value in self.means().items():
-            self.log(name, value)
+        self.log_dict(self.means())
 
     def means(self) -> dict[str, float]:
         """train_loss, train_accuracy, val_loss, val_accuracy of the round so far, over all processes."""

@@ -136,20 +136,14 @@ def _fit(
     """Train; returns the state of the best round. Checkpoints of a network stay until the run has its result."""
     measure = "val_loss" if val_data is not None else "train_loss"
     resumable = reporter.phase == "tuning"  # a head is learnt again in seconds
-    checkpoint = ModelCheckpoint(
-        run.path,
-        BEST.removesuffix(".ckpt"),
-        measure,
-        save_last=resumable,
-        enable_version_counter=False,
-        auto_insert_metric_name=False,
-        save_on_train_epoch_end=val_data is None,
-    )
-    checkpoint.CHECKPOINT_NAME_LAST = LAST.removesuffix(".ckpt")
-    patience = EarlyStopping(measure, patience=run.recipe.patience, check_on_train_epoch_end=val_data is None)
+    callbacks: list[Callback] = [reporter]
+    callbacks.append(EarlyStopping(measure, patience=run.recipe.patience, check_on_train_epoch_end=val_data is None))
+    callbacks.append(_checkpoint(run, BEST, measure, validates=val_data is not None))
+    if resumable:
+        callbacks.append(_checkpoint(run, LAST, None, validates=val_data is not None))
     last = run.path / LAST
     with _quiet():
-        trainer = _trainer(run, [reporter, checkpoint, patience], plan["epochs"])
+        trainer = _trainer(run, callbacks, plan["epochs"])
         trainer.fit(
             module, train_data, val_data, ckpt_path=last if resumable and last.exists() else None, weights_only=True
         )
@@ -169,6 +163,19 @@ def _fit(
     if trainer.is_global_zero and not resumable:
         _remove(run, BEST)
     return state
+
+
+def _checkpoint(run: Run, name: str, measure: str | None, *, validates: bool) -> ModelCheckpoint:
+    """One file that is written after each round, or after the best by a measure; for that one the weights will do."""
+    return ModelCheckpoint(
+        run.path,
+        name.removesuffix(".ckpt"),
+        measure,
+        save_weights_only=measure is not None,
+        enable_version_counter=False,
+        auto_insert_metric_name=False,
+        save_on_train_epoch_end=not validates,
+    )
 
 
 def _remove(run: Run, *names: str) -> None:

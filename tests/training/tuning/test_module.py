@@ -96,7 +96,7 @@ def test_a_fresh_head_is_the_same_for_the_same_seed_and_favours_no_class() -> No
     x = torch.randn(64, 50, generator=torch.Generator().manual_seed(0))
     scaler = Scaler(np.zeros(50, np.float32), np.ones(50, np.float32))
     chances = torch.softmax(TorchHead(scaler, first, 0.0)(x), dim=1)
-    assert 0.15 < float(chances.min()) and float(chances.max()) < 0.4
+    assert 0.1 < chances.min().item() and chances.max().item() < 0.5
 
 
 def test_dropout_is_at_work_only_while_learning() -> None:
@@ -114,7 +114,10 @@ def test_all_layers_change_but_no_measured_normalisation() -> None:
     before = values(module)
     fit(module)
     kept = set(before) - changed(before, values(module))
-    assert kept == {name for name in before if "running" in name or "num_batches" in name} | {"head.mean", "head.spread"}
+    assert kept == {name for name in before if "running" in name or "num_batches" in name} | {
+        "head.mean",
+        "head.spread",
+    }
 
 
 def test_partly_leaves_the_earlier_half_bit_identical_and_changes_the_later_one() -> None:
