@@ -9,9 +9,9 @@ from imgtag.ui.errors import shown_errors
 from imgtag.ui.forecast import Forecast
 from imgtag.ui.live import await_news, live_trainings
 from imgtag.ui.navigation import link, require_project
-from imgtag.ui.own_settings import OwnSettings, settings_in_words
+from imgtag.ui.own_settings import OwnSettings
 from imgtag.ui.recipes import choose_preset
-from imgtag.ui.runs import run_outcome, runs_table
+from imgtag.ui.runs import last_ended, run_outcome, runs_table
 from imgtag.ui.text import count
 from imgtag.ui.widgets import empty_state, page_title, show_flash
 
@@ -21,7 +21,7 @@ page_title("Train", "The computer looks at your pictures and learns to tell the 
 dataset = look(project)
 runs = list_runs(project)
 active = [run for run in reversed(runs) if run.active]
-latest = runs[0] if runs else None
+latest = last_ended(runs)
 
 if not dataset.pictures and not runs:
     empty_state(
@@ -60,9 +60,10 @@ def set_up() -> None:
     card = choose_preset(project, runs, forecast)
     own = OwnSettings(project, dataset, card.recipe, card.name)
     recipe = own.show()
-    if recipe and recipe != card.recipe:
-        st.markdown(f"{card.title}, but {settings_in_words(recipe, card.recipe)}")
-        st.caption(f":material/schedule: {forecast.words(recipe)}")
+    with st.container():  # always there, so that the button below is not drawn twice while it moves
+        if recipe and recipe != card.recipe:
+            st.markdown(f"{card.title}, but {own.in_words(recipe)}")
+            st.caption(f":material/schedule: {forecast.words(recipe)}")
     with st.container(horizontal=True, vertical_alignment="center"):
         label = "Train again" if any(r.has_model for r in runs) else "Train"
         asked = st.button(

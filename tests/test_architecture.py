@@ -145,9 +145,7 @@ def loads_at_import(source: str, packages: Iterable[str]) -> list[str]:
 def test_torch_is_imported_inside_functions_only() -> None:
     """A module-level import would slow down everything that imports the module, the pages first."""
     forbidden = [*TORCH, *(name_of(p).removesuffix(".py").replace("/", ".") for p in MADE_OF_TORCH)]
-    found = {
-        name_of(p): loads_at_import(p.read_text("utf-8"), forbidden) for p in SOURCES if p not in MADE_OF_TORCH
-    }
+    found = {name_of(p): loads_at_import(p.read_text("utf-8"), forbidden) for p in SOURCES if p not in MADE_OF_TORCH}
     assert {name: modules for name, modules in found.items() if modules} == {}
     assert loads_at_import("class A:\n    import torch", forbidden)
     assert loads_at_import("try:\n    import torch\nexcept ImportError:\n    pass", forbidden)

@@ -16,18 +16,19 @@ from imgtag.ui.forecast import roughly
 from imgtag.ui.recipes import recipe_title
 from imgtag.ui.text import duration, literal
 
+_PAUSE, _GO_ON = ":material/pause:", ":material/play_arrow:"
 _SECOND = " · second network"
 _LATER = ("paused", "waiting")  # states of runs that let others work, the likelier to go on first
 
 
 def live_trainings(project: Project, runs: Sequence[Run]) -> None:
-    """Active trainings, looked at twice a second. When one ends or another begins, the page is drawn anew."""
-    lead = _lead(runs)
+    """Active trainings, looked at twice a second. When one begins, ends, waits or goes on, the page is drawn anew."""
+    lead, known = _lead(runs), [run.state for run in runs]
 
     @st.fragment(run_every=0.5)
     def watch() -> None:
         now = [Run(run.path) for run in runs]
-        if not all(run.active for run in now) or _lead(now).id != lead.id or _newest(project) != newest:
+        if [run.state for run in now] != known or _newest(project) != newest:
             st.rerun()
         with st.container(border=True):
             _at_work(next(run for run in now if run.id == lead.id))
@@ -93,19 +94,13 @@ def _buttons(run: Run) -> None:
         return
     pausing = (run.path / "pause").exists()
     if run.state == "paused" and pausing:
-        if st.button("Go on", icon=":material/play_arrow:", key=f"continue {run.id}"):
-            continue_training(run)
-            st.rerun(scope="fragment")
+        st.button("Go on", icon=_GO_ON, key=f"continue {run.id}", on_click=continue_training, args=(run,))
     elif run.state == "running":
         words = "Pausing…" if pausing else "Pause"
-        if st.button(words, icon=":material/pause:", key=f"pause {run.id}", disabled=pausing):
-            pause_training(run)
-            st.rerun(scope="fragment")
-    waiting = run.state == "waiting"
-    words = "Take out of the line" if waiting else "Stop and keep the best so far"
-    if st.button(words, icon=":material/stop:", key=f"stop {run.id}"):
-        stop_training(run)
-        st.rerun(scope="fragment")
+        key = f"pause {run.id}"
+        st.button(words, icon=_PAUSE, key=key, disabled=pausing, on_click=pause_training, args=(run,))
+    words = "Take out of the line" if run.state == "waiting" else "Stop and keep the best so far"
+    st.button(words, icon=":material/stop:", key=f"stop {run.id}", on_click=stop_training, args=(run,))
 
 
 def _bar(run: Run) -> None:
@@ -170,7 +165,7 @@ def _details(run: Run) -> None:
         for text in (run.status.get("reason"), run.status.get("tuning_note")):
             if text:
                 st.markdown(literal(str(text)))
-        st.code(run.log_text(60) or "Nothing yet.", language=None, height=220)
+        st.code(run.log_text(60) or "Nothing yet.", language=None, height=220, wrap_lines=True)
 
 
 # ----------------------------------------------------------------------------- the others

@@ -91,6 +91,11 @@ class OwnSettings:
             st.session_state[f"own version {self._place}"] = self._version + 1
             st.rerun()
 
+    def in_words(self, recipe: Recipe) -> str:
+        """What the user changed, in one line."""
+        began_with = replace(self._base, **{n: self._first_value(n) for n in ("epochs", "patience")})
+        return " · ".join(f"{literal(title)}: **{literal(value)}**" for title, value in changes(recipe, began_with))
+
     def _recipe(self, values: dict[str, Any]) -> Recipe | None:
         try:
             different = {}
@@ -235,7 +240,8 @@ class OwnSettings:
                 persist_state="session",
             )
         name = self._network_name()
-        self._about_networks(name)
+        with st.container():  # always there: what stands below keeps its place
+            self._about_networks(name)
         return name
 
     def _about_networks(self, name: str) -> None:
@@ -264,11 +270,6 @@ class OwnSettings:
     def _go_offline(self) -> None:
         first_key, beside_key, timm_key = self._network_parts()
         st.session_state[first_key], st.session_state[beside_key], st.session_state[timm_key] = OFFLINE_CHOICE, "", ""
-
-
-def settings_in_words(recipe: Recipe, base: Recipe) -> str:
-    """What the user changed, in one line."""
-    return " · ".join(f"{literal(title)}: **{literal(value)}**" for title, value in changes(recipe, base))
 
 
 def backbone_of(recipe: Recipe) -> Backbone:

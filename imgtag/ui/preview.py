@@ -46,7 +46,7 @@ def augmentation_preview(dataset: Dataset, recipe: Recipe) -> None:
         variants = _variants(
             str(chosen.path), chosen.id, recipe.augmentation, _preprocessing(recipe), st.session_state.get(seed_key, 0)
         )
-        with st.grid(8, min_column_width=72, gap="xsmall"):
+        with st.grid(8, min_column_width=60, gap="xsmall"):
             for number, variant in enumerate(variants, 1):
                 st.image(variant, width="stretch", alt=f"Variant {number}")
         st.caption(f"Variants of {literal(chosen.name)}, class {literal(dataset.project.display_name(chosen.label))}.")

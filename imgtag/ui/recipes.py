@@ -76,20 +76,25 @@ def choose_preset(project: Project, runs: Sequence[Run], forecast: Forecast) -> 
     with st.grid(len(cards), min_column_width=215):
         for card in cards.values():
             _card(card, forecast.words(card.recipe), project, choose, chosen=card.name == chosen)
-    if chosen == "best":
-        st.select_slider(
-            "Time budget",
-            _BUDGETS,
-            value=int(minutes),
-            format_func=lambda m: duration(60 * m).replace(" 0 min", "").replace(" 0 s", ""),
-            key=budget_key,
-            help="The rounds of fine-tuning (epochs) are chosen so that the whole training ends within this time.",
-        )
-        st.caption(
-            "The fine-tuned network is kept only if it is better on the validation pictures; otherwise you get the "
-            "result of Balanced. Small sets of pictures seldom gain from it."
-        )
+    with st.container():  # always there: what stands below keeps its place
+        if chosen == "best":
+            _budget(int(minutes), budget_key)
     return cards[chosen]
+
+
+def _budget(minutes: int, key: str) -> None:
+    st.select_slider(
+        "Time budget",
+        _BUDGETS,
+        value=minutes,
+        format_func=lambda m: duration(60 * m).replace(" 0 min", "").replace(" 0 s", ""),
+        key=key,
+        help="The rounds of fine-tuning (epochs) are chosen so that the whole training ends within this time.",
+    )
+    st.caption(
+        "The fine-tuned network is kept only if it is better on the validation pictures; otherwise you get the "
+        "result of Balanced. Small sets of pictures seldom gain from it."
+    )
 
 
 def _card(card: Choice, time: str, project: Project, choose: Any, *, chosen: bool) -> None:

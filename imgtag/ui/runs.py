@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 import streamlit as st
 
@@ -28,6 +30,16 @@ def choose_run(runs: list[Run], *, key: str) -> Run:
         return f"No. {numbers[id_]}, {moment(run.created)}, accuracy {percent(run.status.get('val_accuracy'))}"
 
     return by_id[st.selectbox("Training", list(by_id), format_func=title, key=key)]
+
+
+def last_ended(runs: Sequence[Run]) -> Run | None:
+    """The training that spoke its last word most recently; one that waited or paused ends after younger ones."""
+
+    def when(run: Run) -> float:
+        updated = run.status.get("updated")
+        return float(updated) if isinstance(updated, (int, float)) else run.created
+
+    return max((run for run in runs if not run.active), key=when, default=None)
 
 
 def run_outcome(run: Run) -> None:
@@ -145,7 +157,7 @@ def _explanations(run: Run) -> None:
         log = run.log_text()
         if log:
             st.markdown("**Log**")
-            st.code(log, language=None, height=200)
+            st.code(log, language=None, height=200, wrap_lines=True)
         if any((run.path / "tb").glob("*")):
             st.markdown("**For TensorBoard** (a program that shows curves of trainings)")
             st.code(f'tensorboard --logdir "{run.project.runs}"', language="bash")

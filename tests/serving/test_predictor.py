@@ -10,9 +10,9 @@ import pytest
 from imgtag.core.errors import BadModel
 from imgtag.review.metrics import read_predictions
 from imgtag.serving.predictor import Answer, kept_predictor, load_predictor
-from imgtag.training.runs import Run
 from imgtag.training.extractor import load_extractor
 from imgtag.training.features import mirrored, network_input
+from imgtag.training.runs import Run
 from tests.drawing import picture
 from tests.prepared import bytes_of, copy_balanced
 

@@ -58,7 +58,9 @@ def test_without_changes_every_variant_is_the_input_of_prediction() -> None:
     assert all(np.array_equal(v, plain) for v in shown(()))
 
 
-@pytest.mark.parametrize(("name", "sides"), [("flip", (slice(None), slice(None, None, -1))), ("flip-vertical", (slice(None, None, -1),))])
+@pytest.mark.parametrize(
+    ("name", "sides"), [("flip", (slice(None), slice(None, None, -1))), ("flip-vertical", (slice(None, None, -1),))]
+)
 def test_flips_show_the_picture_and_its_mirror_image(name: str, sides: tuple[slice, ...]) -> None:
     plain = network_input(SOURCE, HOW)
     kinds = {v.tobytes() for v in shown((name,))}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -71,7 +72,7 @@ def test_a_folded_head_gives_the_same_chances_on_raw_features(sizes: tuple[int, 
     features = features * np.array([100, 0.01, 1, 7], np.float32) + np.array([5, -3, 0, 1000], np.float32)
     layers = [
         (random.normal(size=(b, a)).astype(np.float32), random.normal(size=b).astype(np.float32))
-        for a, b in zip(sizes, sizes[1:], strict=False)
+        for a, b in pairwise(sizes)
     ]
     scaler = Scaler.of(features)
     folded = scaler.fold_into(*layers)

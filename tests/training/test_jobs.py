@@ -1,26 +1,45 @@
-"""Real trainer processes: to the end, stopped, killed, resumed, started twice, two in line."""
+"""Real trainer processes: to the end, stopped, paused, killed, resumed, started twice, several in line, no space."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from imgtag.core import locks
 from imgtag.core.errors import Conflict, NotEnough
 from imgtag.data.projects import Project, create_project
 from imgtag.review.metrics import evaluate, read_predictions
 from imgtag.training import jobs
-from imgtag.training.jobs import active_run, resume_training, start_training, stop_training, wait_for
+from imgtag.training.backbones import at_size
+from imgtag.training.extractor import load_extractor
+from imgtag.training.jobs import (
+    active_run,
+    active_runs,
+    continue_training,
+    pause_training,
+    resume_training,
+    start_training,
+    stop_training,
+    wait_for,
+)
 from imgtag.training.model import load_model
 from imgtag.training.recipes import make_recipe
 from imgtag.training.runs import Run, list_runs
 from tests.drawing import picture, write_tree
-from tests.prepared import many_pictures
+from tests.prepared import ROW, link_backbones, many_pictures
 
 MANY = 170  # pictures a class: more than the 256 of a shard, so that a kill leaves some of them cached
 
@@ -157,21 +176,6 @@ def test_a_second_click_returns_the_run_that_is_at_work(ready: Path, shapes: Pro
     assert active_run(shapes) is None
 
 
-def test_trainings_of_two_projects_stand_in_line_and_both_finish(ready: Path, shapes: Project) -> None:
-    other = create_project("others")
-    many_pictures(other, 20)
-    with locks.locked(ready / ".training.lock"):  # a third one is at work
-        runs = [start_training(p, make_recipe()) for p in (other, shapes)]
-        until(lambda: all(now(run).status.get("phase") == "waiting" for run in runs))
-        assert all(now(run).active for run in runs)
-        time.sleep(1.0)
-    done = sorted((wait_for(run) for run in runs), key=lambda run: run.status["updated"])
-    assert [run.state for run in done] == ["finished", "finished"]
-    # `seconds` does not count the waiting, so this is when the second one began its work.
-    began = done[1].status["updated"] - done[1].status["seconds"]
-    assert began > done[0].status["updated"] - 0.5, "they worked at the same time"
-
-
 def test_stopping_a_run_that_waits_ends_it_while_the_other_goes_on(ready: Path, shapes: Project) -> None:
     with locks.locked(ready / ".training.lock"):  # somebody trains
         run = start_training(shapes, make_recipe())
@@ -217,3 +221,174 @@ def test_the_trainer_loads_no_torch_once_the_backbone_is_there(ready: Path, shap
     assert any("openblas" in name or "multiarray" in name for name in libraries)
     if "OpenVINO" in wait_for(run).status["engine"]:
         assert not [name for name in libraries if name.startswith("libtorch")]
+
+
+# ----------------------------------------------------------------------------- the line
+
+
+def test_trainings_of_two_projects_work_one_after_another_in_the_order_of_their_start(
+    ready: Path, shapes: Project
+) -> None:
+    other = create_project("others")
+    many_pictures(other, 20)
+    asked = ((other, "0.1"), (shapes, "0.1"), (other, "0.2"), (shapes, "0.2"))
+    with locks.locked(ready / ".training.lock"):  # somebody else is at work
+        runs = [start_training(project, make_recipe("quick", [f"strength={s}"])) for project, s in asked]
+        until(lambda: [now(run).state for run in runs] == ["waiting"] * 4)
+        assert active_run(shapes).id == runs[1].id  # type: ignore[union-attr]
+        assert [run.id for run in active_runs(other)] == [runs[0].id, runs[2].id]
+        until(lambda: "3 other trainings" in now(runs[3]).status["message"])
+        assert len(list((ready / ".queue").iterdir())) == 4
+        kill_hard(runs[2])
+        until(lambda: now(runs[2]).state == "interrupted")
+        until(lambda: "2 other trainings" in now(runs[3]).status["message"])
+        assert len(list((ready / ".queue").iterdir())) == 3, "nobody waits for the dead"
+    first, second, last = (wait_for(runs[n]) for n in (0, 1, 3))
+    assert [run.state for run in (first, second, last)] == ["finished"] * 3
+    for earlier, later in ((first, second), (second, last)):
+        # `seconds` does not count the waiting, so this is when the later one began its work.
+        began = later.status["updated"] - later.status["seconds"]
+        assert began > earlier.status["updated"] - 0.3, "they worked at the same time"
+    until(lambda: list((ready / ".queue").iterdir()) == [])
+
+
+# ----------------------------------------------------------------------------- fine-tuning
+
+LITTLE = ("picture_size=32", "augmentation=flip", "batch_size=8", "learning_rate=1e-4", "strength=0.1", "devices=cpu")
+NOISE = ("litlogger", "Warning", "detach", "GPU available", "TPU", "it/s", "tune_network")
+
+
+@pytest.fixture
+def coins(ready: Path, project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """Heads and tails that cannot be told apart: losses stay far from zero."""
+    load_extractor(at_size(ROW, 32))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")  # pictures of 32 pixels are too small to be shared out
+    for n, side in enumerate(("heads", "tails")):
+        write_tree(project.images / side, {f"{i}.png": picture("grey", 100 * n + i) for i in range(12)})
+    return project
+
+
+def tuning(project: Project, *changes: str) -> Run:
+    return start_training(project, make_recipe("custom", [*LITTLE, *changes]))
+
+
+def rounds(run: Run) -> list[dict[str, Any]]:
+    return [row for row in now(run).metrics() if row["phase"] == "tuning"]
+
+
+def left_over(run: Run) -> set[str]:
+    """Files of an unfinished fine-tuning."""
+    return {path.name for path in run.path.iterdir()} & {"resume.ckpt", "best.ckpt", "checking", "stop", "pause"}
+
+
+def test_a_paused_training_lets_others_work_goes_on_and_keeps_the_best_when_stopped(
+    coins: Project, numbers: Project
+) -> None:
+    run = tuning(coins, "epochs=5000", "patience=5000")
+    until(lambda: len(rounds(run)) >= 2, 60)
+    assert active_run(coins).state == "running"  # type: ignore[union-attr]
+    pause_training(run)
+    assert until(lambda: now(run).state == "paused") < 2
+    paused, began = now(run), time.monotonic()
+    assert paused.status["message"] == "Paused" and 0 < paused.status["done"] < paused.status["total"]
+    at = len(rounds(run))
+    other = wait_for(start_training(numbers, make_recipe("quick", ["strength=0.2"])))
+    assert other.state == "finished"
+    assert now(run).state == "paused" and len(rounds(run)) == at, "it did nothing meanwhile"
+    away = time.monotonic() - began
+    continue_training(run)
+    until(lambda: len(rounds(run)) > at + 1)
+    assert now(run).state == "running"
+    went_on = now(run)
+    assert went_on.status["seconds"] - paused.status["seconds"] < time.monotonic() - began - away + 0.5
+    assert all("pictures_per_second" not in row or row["pictures_per_second"] > 1 for row in went_on.metrics())
+    pause_training(run)
+    until(lambda: now(run).state == "paused")
+    stop_training(run)
+    assert until(lambda: not now(run).active) < 10
+    stopped = now(run)
+    assert stopped.state == "stopped", stopped.log_text()
+    assert "Stopped by you" in stopped.status["message"]
+    assert len(read_predictions(stopped)) == 24
+    assert load_model(stopped).classes == ("heads", "tails")
+    until(lambda: not locks.is_held(run.path / "lock"))
+    assert not left_over(run) - {"stop", "pause"}
+
+
+@pytest.mark.slow
+def test_a_killed_fine_tuning_resumes_at_the_next_round_and_ends_as_if_nothing_had_happened(coins: Project) -> None:
+    whole = wait_for(tuning(coins, "layers=partly", "epochs=6", "mixup=0.2"))
+    assert whole.state == "finished", whole.log_text()
+    run = tuning(coins, "layers=partly", "epochs=6", "mixup=0.2", "patience=6")
+    until(lambda: len(rounds(run)) >= 2, 60)
+    kill_hard(run)
+    assert until(lambda: now(run).state == "interrupted") < 5
+    last = rounds(run)[-1]["epoch"]
+    assert last < 6, "it was too quick to be killed"
+    assert (run.path / "resume.ckpt").is_file()
+    resumed = resume_training(now(run))
+    until(lambda: now(run).status.get("phase") == "tuning" and now(run).status.get("done"), 60)
+    going = now(run).status
+    assert going["done"] >= (last - 1) / 6 * going["total"] and going["eta_s"] is not None
+    done = wait_for(resumed)
+    assert done.state == "finished", done.log_text()
+    epochs = [row["epoch"] for row in rounds(run)]
+    assert epochs in ([1, 2, 3, 4, 5, 6], [*range(1, last + 1), *range(last, 7)]), "a round may be told twice, not more"
+    told = {row["epoch"]: row["val_loss"] for row in rounds(run)}
+    assert told == {row["epoch"]: row["val_loss"] for row in rounds(whole)}
+    assert [row["t"] for row in done.metrics()] == sorted(row["t"] for row in done.metrics())
+    learnt = [load_file(r.path / "model" / "model.safetensors") for r in (whole, done)]
+    assert all(np.array_equal(learnt[0][name], learnt[1][name]) for name in learnt[0])
+    until(lambda: not locks.is_held(run.path / "lock"))
+    for each in (whole, done):
+        assert not left_over(each)
+        assert not [noise for noise in NOISE if noise in each.log_text()], each.log_text()
+    seen = EventAccumulator(str(done.path / "tb"), size_guidance={"scalars": 0})
+    seen.Reload()
+    copied = [(e.step, e.value) for e in seen.Scalars("tuning/val_loss")]
+    assert copied == [(row["epoch"], pytest.approx(row["val_loss"])) for row in rounds(run)]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, ready: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A disk of 60 MB as the home folder; the converted networks are on another."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    asked = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=60m", "tmpfs", str(disk)], capture_output=True)
+    if asked.returncode:
+        pytest.skip("a small disk cannot be mounted here")
+    monkeypatch.setenv("IMGTAG_HOME", str(disk / "home"))
+    monkeypatch.setenv("IMGTAG_SPARE_DISK_MB", "1")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    link_backbones(disk / "home")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="mounts a small disk")
+def test_a_full_disk_ends_a_fine_tuning_in_words_and_it_resumes_when_there_is_space(small_disk: Path) -> None:
+    project = create_project("coins")
+    load_extractor(at_size(ROW, 32))
+    for n, side in enumerate(("heads", "tails")):
+        write_tree(project.images / side, {f"{i}.png": picture("grey", 100 * n + i) for i in range(12)})
+    run = tuning(project, "epochs=400", "patience=400")
+    until(lambda: len(rounds(run)) >= 2 and (run.path / "resume.ckpt").exists(), 60)
+    filler = small_disk / "films"
+    with filler.open("wb", buffering=0) as file:
+        while now(run).active:  # all but a megabyte is taken, at any time
+            with contextlib.suppress(OSError):
+                file.write(b"\0" * max(0, shutil.disk_usage(small_disk).free - (1 << 20)))
+    failed = now(run)
+    assert failed.state == "failed", failed.log_text()
+    assert failed.status["error"]["title"] == "The disk is full."
+    assert "MB are needed" in failed.status["error"]["explanation"]
+    last = rounds(run)[-1]["epoch"]
+    filler.unlink()
+    assert not list(run.path.glob(".*.part"))
+    again = resume_training(now(run))
+    until(lambda: now(run).status.get("phase") == "tuning" and rounds(run)[-1]["epoch"] > last + 1, 60)
+    assert [row["epoch"] for row in rounds(run)][: last + 1] in ([*range(1, last + 2)], [*range(1, last + 1), last])
+    stop_training(again)
+    stopped = wait_for(again)
+    assert stopped.state == "stopped" and stopped.has_model, stopped.log_text()

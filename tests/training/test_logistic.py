@@ -161,6 +161,13 @@ def test_with_more_pictures_than_features_nothing_is_changed() -> None:
     assert span.into(features) is features and span.out(features) is features
 
 
+def test_for_a_few_columns_the_coordinates_are_not_changed() -> None:
+    """24 pictures of 200 features: the change costs 4 * 24 * 200 products, and each column saves 176."""
+    features, _ = blobs(per_class=8, width=200)
+    assert Span.of(features, 109).directions is None
+    assert Span.of(features, 110).directions is not None
+
+
 def test_pictures_that_are_alike_leave_the_span_usable() -> None:
     features, labels = blobs(per_class=4, width=50)
     features, labels = np.repeat(features, 3, axis=0), np.repeat(labels, 3)

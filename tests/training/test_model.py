@@ -6,6 +6,7 @@ import hashlib
 import json
 import pickle
 import struct
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,10 @@ def vouched_head(*layers: tuple[tuple[int, int], int]) -> bytes:
     """Weights whose only member has a head of these shapes: (weight, bias) for each layer."""
     parts = {}
     for n, (weight, bias) in enumerate(layers):
-        parts[f"0.head.{n}.weight"], parts[f"0.head.{n}.bias"] = np.zeros(weight, np.float32), np.zeros(bias, np.float32)
+        parts[f"0.head.{n}.weight"], parts[f"0.head.{n}.bias"] = (
+            np.zeros(weight, np.float32),
+            np.zeros(bias, np.float32),
+        )
     return save(parts)
 
 
@@ -201,8 +205,8 @@ def test_a_damaged_model_json_is_refused(trained: Run, content: str) -> None:
 def random_head(width: int, *, hidden: tuple[int, ...] = (), seed: int = 0) -> Head:
     random = np.random.default_rng(seed)
     sizes = (width, *hidden, 3)
-    pairs = zip(sizes, sizes[1:], strict=False)
-    return Head(tuple((random.normal(size=(b, a)).astype(np.float32), np.ones(b, np.float32)) for a, b in pairs))
+    layers = ((random.normal(size=(b, a)).astype(np.float32), np.ones(b, np.float32)) for a, b in pairwise(sizes))
+    return Head(tuple(layers))
 
 
 def test_members_come_back_as_they_were_saved(trained: Run) -> None:
@@ -267,7 +271,9 @@ def test_a_model_of_the_first_format_still_answers_the_same(trained: Run) -> Non
     assert [a.tags[0].label for a in before] == ["2", "10"]
 
 
-@pytest.mark.parametrize("changes", [{"backbone": "resnet5000"}, {"preprocessing": {"version": 99}}, {"classes": ["1"]}])
+@pytest.mark.parametrize(
+    "changes", [{"backbone": "resnet5000"}, {"preprocessing": {"version": 99}}, {"classes": ["1"]}]
+)
 def test_a_first_format_that_does_not_fit_is_refused(trained: Run, changes: dict[str, object]) -> None:
     write_first_format(trained)
     change_facts(trained, **changes)

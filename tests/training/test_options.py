@@ -13,7 +13,7 @@ from imgtag.training.options import BY_NAME, OPTIONS
 from imgtag.training.recipes import PRESETS, Recipe
 
 TAKEN: dict[str, dict[str, Any]] = {
-    "backbone": {"resnet18": "resnet18", " efficientnet_lite0+efficientnet_lite2 ": "efficientnet_lite0+efficientnet_lite2"},
+    "backbone": {"resnet18": "resnet18", " resnet18+resnet50 ": "resnet18+resnet50"},
     "layers": {"frozen": "frozen", "partly": "partly", "all": "all"},
     "mirror": {"yes": True, "No": False, "true": True, "FALSE": False, "1": True, "0": False},
     "hidden": {"512": (512,), "512, 256": (512, 256), "none": (), "": ()},
@@ -98,7 +98,9 @@ def test_both_ends_of_a_range_belong_to_it_and_nothing_beyond(name: str) -> None
 
 
 def test_the_expected_is_said_in_words() -> None:
-    said = {name: BY_NAME[name].expected for name in ("layers", "augmentation", "epochs", "minutes", "hidden", "mirror")}
+    said = {
+        name: BY_NAME[name].expected for name in ("layers", "augmentation", "epochs", "minutes", "hidden", "mirror")
+    }
     assert said == {
         "layers": "one of frozen, partly, all",
         "augmentation": "any of flip, flip-vertical, crop, rotate, colour, blur, erase",

@@ -21,7 +21,9 @@ def table(run: Run) -> list[dict[str, str]]:
 def test_a_line_says_what_the_numbers_say(trained: Run) -> None:
     """Classes in the order 1, 2, 10; the picture is a 2 and was taken for a 10."""
     row = ManifestRow("images/2/a, b.png", "f" * 64, "2", "val")
-    save_predictions(trained, {"val": ([row], np.array([[0.1, 0.25, 0.65]], np.float32)), "test": ([], np.zeros((0, 3)))})
+    save_predictions(
+        trained, {"val": ([row], np.array([[0.1, 0.25, 0.65]], np.float32)), "test": ([], np.zeros((0, 3)))}
+    )
     (line,) = table(trained)
     assert tuple(line) == PREDICTION_COLUMNS
     assert (line["path"], line["sha256"], line["split"]) == ("images/2/a, b.png", "f" * 64, "val")

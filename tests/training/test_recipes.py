@@ -88,9 +88,7 @@ def test_backbones_are_joined_with_plus() -> None:
         ({"hidden": (64,), "layers": "all"}, True, False),
     ],
 )
-def test_the_way_of_learning_follows_from_the_settings(
-    changes: dict[str, object], tunes: bool, exactly: bool
-) -> None:
+def test_the_way_of_learning_follows_from_the_settings(changes: dict[str, object], tunes: bool, exactly: bool) -> None:
     """A network learns where it or its pictures change; a head is exact unless it is learnt step by step."""
     recipe = Recipe(**changes)  # type: ignore[arg-type]
     assert (recipe.tunes_network, recipe.fits_exactly) == (tunes, exactly)

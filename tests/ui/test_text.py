@@ -11,7 +11,7 @@ import pytest
 from imgtag.ui import text
 
 
-@pytest.mark.parametrize("name", ["ui.text", "core.names", "data.layout", "data.sources"])
+@pytest.mark.parametrize("name", ["ui.text", "ui.forecast", "core.names", "data.layout", "data.sources"])
 def test_the_examples_in_the_docstrings_are_true(name: str) -> None:
     found = doctest.testmod(importlib.import_module(f"imgtag.{name}"))
     assert found.attempted > 0

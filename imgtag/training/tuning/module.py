@@ -201,8 +201,9 @@ class Tagger(LightningModule):
     def _schedule(self, optimizer: torch.optim.Optimizer, rates: list[float], *, momentum: bool) -> Any:
         steps = max(1, int(self.trainer.estimated_stepping_batches))
         if self.recipe.schedule == "one-cycle":
+            total = max(5, steps + 1)  # of exactly 4, torch makes a warm-up of no length and divides by it
             return torch.optim.lr_scheduler.OneCycleLR(
-                optimizer, max_lr=rates, total_steps=steps + 1, pct_start=_WARM_UP, cycle_momentum=momentum
+                optimizer, max_lr=rates, total_steps=total, pct_start=_WARM_UP, cycle_momentum=momentum
             )
         if self.recipe.schedule == "cosine":
             return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)

@@ -96,7 +96,7 @@ def test_a_fresh_head_is_the_same_for_the_same_seed_and_favours_no_class() -> No
     x = torch.randn(64, 50, generator=torch.Generator().manual_seed(0))
     scaler = Scaler(np.zeros(50, np.float32), np.ones(50, np.float32))
     chances = torch.softmax(TorchHead(scaler, first, 0.0)(x), dim=1)
-    assert 0.1 < chances.min().item() and chances.max().item() < 0.5
+    assert chances.min().item() > 0.1 and chances.max().item() < 0.5
 
 
 def test_dropout_is_at_work_only_while_learning() -> None:
@@ -156,8 +156,10 @@ def test_every_parameter_that_may_change_is_in_one_group() -> None:
 # ----------------------------------------------------------------------------- steps
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("optimizer", "schedule"),
+    [(o, SCHEDULES[n % len(SCHEDULES)]) for n, o in enumerate((*OPTIMIZERS, *OPTIMIZERS[:3]))],
+)
 def test_every_optimizer_takes_its_steps_with_every_schedule(optimizer: str, schedule: str) -> None:
     module = on_pictures("layers=all", f"optimizer={optimizer}", f"schedule={schedule}")
     before = values(module)
@@ -230,5 +232,6 @@ def test_means_are_over_pictures_and_not_over_batches() -> None:
         own += nn.functional.cross_entropy(module(batch[0]), batch[1], reduction="none").detach().tolist()
     found = module.means()
     assert found["val_loss"] == pytest.approx(math.fsum(own) / 8, rel=1e-5)
-    assert found["val_accuracy"] in (0.25, 0.75) or 0 < found["val_accuracy"] < 1
+    right = sum((module(x).argmax(1) == labels).sum().item() for x, labels in (big, small))
+    assert found["val_accuracy"] == right / 8
     assert "train_loss" not in found

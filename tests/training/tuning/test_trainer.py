@@ -1,9 +1,9 @@
-"""Fine-tuning of the real network on toy pictures: the same twice, resumed to the bit, and plain words when it breaks."""
+"""Fine-tuning of the real network on toy pictures: the same twice, resumed to the bit, plain words when it breaks."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,16 @@ from imgtag.training.tuning.trainer import Learnt, learn_head, tune_network
 from imgtag.training.weights import pretrained_weights
 from tests.drawing import picture, write_tree
 
-torch.set_num_threads(1)  # pictures of 32 pixels are too small to be shared out
 ROW = at_size(backbone("efficientnet_lite0"), 32)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Pictures of 32 pixels are too small to be shared out."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture
@@ -151,6 +159,23 @@ def test_the_best_round_is_kept_and_not_the_last(coins: Project) -> None:
     assert learnt.fitted.epoch == 1 + int(np.argmin(found))
 
 
+def test_a_stop_keeps_the_best_so_far_of_what_it_cut_short(coins: Project) -> None:
+    run = a_run(coins, "epochs=50", "patience=50")
+
+    class StopsLater(Watch):
+        def measured(self, phase: str, **values: float | int | str | None) -> None:
+            super().measured(phase, **values)
+            if phase == "tuning" and values["epoch"] == 2:
+                (self.folder / "stop").touch()
+
+    learnt = tune(run, StopsLater(run.path))
+    assert learnt.fitted.stopped
+    found = [row["val_loss"] for row in rounds(run)]
+    assert len(found) == 3, "what the third round learnt in its one step is checked too"
+    assert learnt.fitted.epoch == 1 + int(np.argmin(found))
+    assert learnt.weights is not None
+
+
 def test_without_validation_pictures_the_training_loss_decides(coins: Project) -> None:
     run = a_run(coins)
     nothing = Rows((np.zeros((0, ROW.dimensions), np.float16),), np.zeros(0, np.int64), [])
@@ -202,19 +227,6 @@ def test_a_budget_too_small_for_one_round_leaves_the_network_alone(coins: Projec
     assert (learnt.weights, learnt.fitted.epoch) == (None, 0)
     assert "did not allow" in watch.facts["tuning_note"]
     assert rounds(run) == []
-
-
-def test_the_time_of_a_pause_is_not_taken_from_the_budget(coins: Project) -> None:
-    run = a_run(coins, "minutes=5", "epochs=2")
-
-    class Paused(Watch):
-        def check_stop(self) -> None:
-            self.began += 0.001
-            super().check_stop()
-
-    long_ago = Paused(run.path)
-    assert tune(run, long_ago).fitted.epoch
-    assert [row["epoch"] for row in rounds(run)] == [1, 2]
 
 
 def test_the_learning_ends_when_the_budget_is_spent(coins: Project) -> None:
