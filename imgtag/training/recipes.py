@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from imgtag.core.errors import BadRecipe
-from imgtag.training.backbones import backbone
+from imgtag.training.backbones import at_size, backbone
 from imgtag.training.options import BY_NAME
 
 DEFAULT_RATES = {"adam": 1e-3, "adamw": 1e-3, "sgd": 1e-2, "adadelta": 1.0}
@@ -55,7 +55,7 @@ class Recipe:
     @property
     def fits_exactly(self) -> bool:
         """Whether the head is the one of lowest loss (logistic regression by L-BFGS), or learnt step by step."""
-        return not self.hidden and (self.optimizer == "auto" or self.tunes_network)
+        return not self.hidden and (self.tunes_network or (self.optimizer == "auto" and not self.dropout))
 
     @property
     def rate(self) -> float:
@@ -111,7 +111,9 @@ def changed(recipe: Recipe, values: dict[str, Any]) -> Recipe:
     for name, option in BY_NAME.items():
         option.checked(getattr(result, name))
     for name in result.backbones:
-        backbone(name)
+        row = backbone(name)
+        if result.picture_size and row.library != "timm":  # only timm knows what its networks take
+            at_size(row, result.picture_size)
     if result.devices not in ("auto", "cpu") and not (result.devices.isdecimal() and int(result.devices)):
         raise BadRecipe("The devices are not clear.", "Expected: auto, cpu, or a number.", "Correct this setting.")
     if len(set(result.backbones)) < len(result.backbones):

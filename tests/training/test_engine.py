@@ -250,6 +250,7 @@ def test_hidden_layers_are_learnt_step_by_step_and_saved(ready: Path, numbers: P
     assert best["val_loss"] == pytest.approx(run.status["val_loss"], abs=1e-3)
 
 
+@pytest.mark.slow
 def test_a_tuned_network_is_saved_with_the_model_and_answers_as_written(ready: Path, numbers: Project) -> None:
     """So strong a regularisation leaves the first head clueless: tuning must help. Small pictures, to be quick."""
     run = train(numbers, layers="partly", epochs=2, batch_size=8, picture_size=64, strength=100.0, mirror=True)

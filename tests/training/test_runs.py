@@ -161,6 +161,9 @@ def test_a_held_lock_means_running_until_its_process_dies(shapes: Project) -> No
         assert holder.stdout is not None
         assert holder.stdout.readline().strip() == "held"
         assert Run(run.path).state == "running"
+        for phase in ("waiting", "paused"):
+            said = say(run, state="running", phase=phase)
+            assert (said.state, said.active) == (phase, True)
         (run.path / "stop").touch()
         assert Run(run.path).state == "stopping"
         holder.kill()

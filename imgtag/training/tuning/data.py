@@ -44,7 +44,7 @@ class Pictures:
                 self._change = augmentation(self.names, self.how.size)
             picture = roomy_input(self.paths[position], self.how)
             with torch.random.fork_rng(devices=[]):
-                torch.manual_seed((self.seed * 1_000_003 + epoch) * 1_000_003 + position)
+                torch.manual_seed(((self.seed * 1_000_003 + epoch) * 1_000_003 + position) % 2**63)
                 return self._change(picture).permute(1, 2, 0).contiguous(), label
         except BadPicture:
             return torch.full((self.how.size, self.how.size, 3), 127, dtype=torch.uint8), label
