@@ -21,7 +21,7 @@ from imgtag.core.errors import NotEnough
 from imgtag.data.splits import SPLITS
 from imgtag.training import estimates, head, parallel
 from imgtag.training.backbones import Backbone, at_size, backbone, resolved
-from imgtag.training.extractor import Tuned, load_extractor
+from imgtag.training.extractor import Tuned, forget, load_extractor
 from imgtag.training.features import Unreadable, compute_features
 from imgtag.training.fitting import Fitted, fit_exactly, mixed
 from imgtag.training.looking import Looked, Rows, look_at_pictures, rows_of, views_of
@@ -73,8 +73,9 @@ def train(run: Run, watch: Watch) -> None:
         one = _learn_head(run, watch, part, number, stopped=stopped)
         stopped = stopped or one.stopped
         fitted.append(one)
+    equal = 1 / len(parts)
     answers = [
-        Answered(Member(row, one.head), {s: p.probabilities(one.head) for s, p in part.items() if len(p)})
+        Answered(Member(row, one.head, equal), {s: p.probabilities(one.head) for s, p in part.items() if len(p)})
         for row, one, part in zip(rows, fitted, parts, strict=True)
     ]
     labels = {split: part.labels for split, part in parts[0].items() if len(part)}
@@ -83,8 +84,8 @@ def train(run: Run, watch: Watch) -> None:
         tuned, stopped, note = _tune(run, watch, rows[0], parts[0], fitted[0])
         if tuned is not None:
             answers, note = _decide(answers, tuned, labels)
-    else:
-        answers = [replace(a, member=replace(a.member, share=1 / len(answers))) for a in answers]
+            if tuned.member.tuned and all(a.member.tuned is None for a in answers):
+                forget(rows[0], tuned.member.tuned)
     if parallel.rank() == 0:
         _finish(run, watch, answers, labels, looked, fitted, note, parts[0], stopped=stopped)
 
@@ -205,18 +206,21 @@ def _decide(answers: Sequence[Answered], tuned: Answered, labels: dict[str, np.n
     """How large a part the tuned network gets: where the loss on the validation pictures is lowest.
 
     It must be better than without it by more than chance would have it (one standard error of the difference).
+    `answers` have equal shares, which they keep in proportion.
     """
-    split = "val" if "val" in labels else "train"
-    others = mixed([a.chances[split] for a in answers], [1 / len(answers)] * len(answers))
-    losses = {s: _losses(mixed([others, tuned.chances[split]], [1 - s, s]), labels[split]) for s in _SHARES}
+    if "val" not in labels:
+        return list(answers), "Without validation pictures nothing shows that fine-tuning helped: it was not used."
+    others = mixed([a.chances["val"] for a in answers], [a.member.share for a in answers])
+    losses = {s: _losses(mixed([others, tuned.chances["val"]], [1 - s, s]), labels["val"]) for s in _SHARES}
     share = min(_SHARES, key=lambda s: float(losses[s].mean()))
     gain = losses[0.0] - losses[share]
     error = float(gain.std() / np.sqrt(len(gain)))
     if share == 0 or gain.mean() <= error:
-        kept = [replace(a, member=replace(a.member, share=1 / len(answers))) for a in answers]
-        return kept, "Fine-tuning did not make it better on the validation pictures, so the network stayed as it was."
+        return list(
+            answers
+        ), "Fine-tuning did not make it better on the validation pictures, so the network stayed as it was."
     rest = (
-        [replace(a, member=replace(a.member, share=(1 - share) / len(answers))) for a in answers] if share < 1 else []
+        [replace(a, member=replace(a.member, share=(1 - share) * a.member.share)) for a in answers] if share < 1 else []
     )
     note = (
         f"Fine-tuning made it better on the validation pictures (loss {losses[0.0].mean():.3f} before, "

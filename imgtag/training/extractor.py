@@ -83,6 +83,11 @@ def load_extractor(row: Backbone, tuned: Tuned | None = None) -> Extractor:
     return Extractor(network, f"OpenVINO {found['precision']}", found["reason"])
 
 
+def forget(row: Backbone, tuned: Tuned) -> None:
+    """Throw away the converted form of a fine-tuned network that is not used after all."""
+    storage.remove_folder(_folder(row, tuned))
+
+
 def known_speed(row: Backbone) -> float | None:
     """Pictures a second that the chosen engine did when it was measured here; None when it never was."""
     found = storage.read_json(_folder(row, None) / "engine.json", {})
@@ -118,10 +123,12 @@ def _prepare_alone(row: Backbone, tuned: Tuned | None, folder: Path) -> dict[str
             return np.asarray(module(torch.from_numpy(pictures)).numpy())
 
     truth = in_torch(sample)
+    # A fine-tuned network runs on the engine of its pretrained one: the same run gives the same figures again.
+    chosen = storage.read_json(_folder(row, None) / "engine.json", {}) if tuned else {}
     speeds = {"torch": _pictures_per_second(in_torch, sample)}
     try:
         _convert(module, size, folder)
-        for precision in _precisions():
+        for precision in [chosen["precision"]] if chosen and chosen["engine"] == "openvino" else _precisions():
             network = _openvino_network(folder / "network.xml", precision)
             cosine = _least_cosine(network(sample), truth)
             if cosine >= _LEAST_COSINE:
@@ -131,6 +138,8 @@ def _prepare_alone(row: Backbone, tuned: Tuned | None, folder: Path) -> dict[str
     except Exception as error:  # OpenVINO is an accelerator: without it everything still works
         log.warning("OpenVINO is not usable here: %s", error)
     best = max(speeds, key=lambda name: speeds[name])
+    if chosen and chosen["precision"] in speeds:
+        best = chosen["precision"]
     found = {
         "made_for": made_for(),
         "engine": "torch" if best == "torch" else "openvino",

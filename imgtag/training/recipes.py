@@ -11,6 +11,8 @@ from imgtag.training.backbones import at_size, backbone
 from imgtag.training.options import BY_NAME
 
 DEFAULT_RATES = {"adam": 1e-3, "adamw": 1e-3, "sgd": 1e-2, "adadelta": 1.0}
+# A network that goes on from a fitted head is easily undone by large steps (measured on boats).
+_TUNING_RATES = {"adam": 1.5e-4, "adamw": 1.5e-4, "sgd": 2e-3, "adadelta": 0.1}
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class Recipe:
     @property
     def rate(self) -> float:
         """The largest learning rate, unless the finder is asked for one."""
-        return self.learning_rate or DEFAULT_RATES[self.steps_with]
+        usual = _TUNING_RATES if self.tunes_network else DEFAULT_RATES
+        return self.learning_rate or usual[self.steps_with]
 
     @property
     def steps_with(self) -> str:
@@ -80,7 +83,6 @@ PRESETS: dict[str, Recipe] = {
         "efficientnet_lite0+efficientnet_lite2",
         mirror=True,
         layers="partly",  # half the time of all layers, and small sets are not forgotten for their noise
-        learning_rate=1.5e-4,  # more undoes what the head was fitted to (measured on boats)
         epochs=8,
         patience=3,
         minutes=15,

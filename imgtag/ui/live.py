@@ -22,10 +22,11 @@ _LATER = ("paused", "waiting")  # states of runs that let others work, the likel
 
 
 def live_trainings(project: Project, runs: Sequence[Run]) -> None:
-    """Active trainings, looked at twice a second. When one begins, ends, waits or goes on, the page is drawn anew."""
+    """Active trainings, looked at every second; when one begins, ends, waits or goes on, the page is drawn anew."""
     lead, known = _lead(runs), [run.state for run in runs]
 
-    @st.fragment(run_every=0.5)
+    # A look costs up to a tenth of a second: those that last for minutes are looked at less often.
+    @st.fragment(run_every=1.0 if lead.recipe.tunes_network else 0.5)
     def watch() -> None:
         now = [Run(run.path) for run in runs]
         if [run.state for run in now] != known or _newest(project) != newest:

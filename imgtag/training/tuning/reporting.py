@@ -19,6 +19,7 @@ from imgtag.training.progress import Watch
 from imgtag.training.tuning.module import Tagger
 
 _POINT_EVERY_S = 0.5
+_MOST_POINTS = 500  # roughly; a night's training must not make a curve that no page can draw
 
 
 class SafeCheckpoints(TorchCheckpointIO):
@@ -70,12 +71,12 @@ class Reporter(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """A point of the curve every half second; look for a wish to pause or stop."""
+        """A point of the curve every half second, later on more rarely; look for a wish to pause or stop."""
         self._loss += float(outputs["loss"].detach())
         self._steps += 1
         self._pictures += len(batch[1]) * trainer.world_size
         now = self.watch.seconds
-        if now - self._last >= _POINT_EVERY_S:
+        if now - self._last >= max(_POINT_EVERY_S, now / _MOST_POINTS):
             seconds = now - self._last
             self.watch.measured(
                 f"{self.phase} step",
