@@ -82,8 +82,15 @@ def join() -> None:
     on_gpu = torch.cuda.is_available()
     if on_gpu:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
-    # Long enough for the first process to wait in the queue of trainings.
-    torch.distributed.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout=timedelta(days=2))
+    patience = timedelta(days=2)  # long enough for the first process to wait in the queue of trainings
+    backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
+    if world() > local_world():
+        torch.distributed.init_process_group(backend, timeout=patience)
+        return
+    # The store outlives a restart: without a place for each attempt a process may read where a dead one listened.
+    store, own, all_ = next(torch.distributed.rendezvous("env://", timeout=patience))
+    attempt = torch.distributed.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
+    torch.distributed.init_process_group(backend, store=attempt, rank=own, world_size=all_, timeout=patience)
 
 
 def leave() -> None:
