@@ -88,8 +88,11 @@ def join() -> None:
         torch.distributed.init_process_group(backend, timeout=patience)
         return
     # The store outlives a restart: without a place for each attempt a process may read where a dead one listened.
-    store, own, all_ = next(torch.distributed.rendezvous("env://", timeout=patience))
-    attempt = torch.distributed.PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
+    store, own, all_ = next(rendezvous("env://", timeout=patience))
+    attempt = PrefixStore(f"attempt {os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}", store)
     torch.distributed.init_process_group(backend, store=attempt, rank=own, world_size=all_, timeout=patience)
 
 
