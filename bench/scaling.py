@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from imgtag.core.settings import home
 from imgtag.data.projects import Project, create_project
 from imgtag.training.backbones import backbone
-from imgtag.training.estimates import decode_seconds
+from imgtag.training.estimates import decode_seconds, some
 from imgtag.training.extractor import known_speed, load_extractor
 from imgtag.training.recipes import make_recipe
 from imgtag.training.runs import Run, create_run
@@ -58,11 +58,11 @@ def main() -> None:
             print(f"| {' | '.join(cells)} |", flush=True)
 
 
-def fill(project: Project, source: Path, count: int) -> list[str]:
+def fill(project: Project, source: Path, count: int) -> list[Path]:
     """Put `count` pictures into class folders; returns some of them."""
     files = sorted(p for p in source.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png"))
     written = [copy(project, file, number) for number, file in enumerate(islice(cycle(files), count))]
-    return [str(path) for path in written[:: max(1, count // 20)]]
+    return some(written)
 
 
 def copy(project: Project, file: Path, number: int) -> Path:

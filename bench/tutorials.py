@@ -8,14 +8,12 @@ the libraries it needs; importing them is part of what its reader waits for.
 
 from __future__ import annotations
 
-import time
+import importlib
+import json
+import sys
+from pathlib import Path
 
-BEGAN = time.time()
-
-import importlib  # noqa: E402 (the clock starts first)
-import json  # noqa: E402
-import sys  # noqa: E402
-from pathlib import Path  # noqa: E402
+from bench.sets import read_manifest
 
 # method: module of bench/ways, function
 METHODS = {
@@ -33,16 +31,11 @@ def main() -> None:
     method, path = sys.argv[1], Path(sys.argv[2])
     module, function = METHODS[method]
     train = getattr(importlib.import_module(f"bench.ways.{module}"), function)
-    imported = time.time()
-    from bench.sets import read_manifest
-
     manifest = read_manifest(path)
     outcome = train(manifest)
     val, test = len(manifest.part("val")), len(manifest.part("test"))
     result = {
         "method": method,
-        "seconds": round(time.time() - BEGAN, 3),
-        "import_seconds": round(imported - BEGAN, 3),
         "train_seconds": round(outcome.train_seconds, 3),
         "val_accuracy": round(outcome.val_right / val, 5),
         "test_accuracy": round(outcome.test_right / test, 5),

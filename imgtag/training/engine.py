@@ -55,11 +55,13 @@ def train(run: Run, watch: Watch) -> None:
     rows = [_row(name, recipe.picture_size) for name in recipe.backbones]
     watch.phase("preparing", "Getting ready")
     manifest = run.manifest()
-    watch.expect(estimates.phases(run.project, [(m.sha256, m.split) for m in manifest], len(run.classes), recipe))
+    pictures = [(m.sha256, m.split) for m in manifest]
+    samples = estimates.some([run.project.path / m.path for m in manifest])
+    watch.expect(estimates.phases(run.project, pictures, len(run.classes), recipe, samples))
     looked = look_at_pictures(run, rows, watch, (parallel.rank(), parallel.world()))
     looked.stopped = parallel.any_of(looked.stopped)
     if parallel.world() > 1:
-        looked = replace_features(run, rows, looked)
+        looked = _seen_together(run, rows, looked)
     rows, manifest = _seen_by_all(run, rows, manifest, looked)
     parts = [
         {split: rows_of(run, manifest, looked.features[row.name], split, views_of(run)) for split in SPLITS}
@@ -95,14 +97,10 @@ def _row(name: str, size: int | None) -> Backbone:
     return at_size(row, size) if size else row
 
 
-def replace_features(run: Run, rows: Sequence[Backbone], looked: Looked) -> Looked:
+def _seen_together(run: Run, rows: Sequence[Backbone], looked: Looked) -> Looked:
     """What all processes together saw, read from the cache that they share."""
     parallel.wait_for_all()
-    silent = Watch(run.path, silent=True)
-    together = look_at_pictures(run, rows, silent, (0, 1)) if parallel.rank() == 0 else None
-    parallel.wait_for_all()
-    if together is None:
-        together = look_at_pictures(run, rows, silent, (0, 1))
+    together = look_at_pictures(run, rows, Watch(run.path, silent=True))
     together.cached, together.stopped = looked.cached, looked.stopped
     return together
 
@@ -155,9 +153,8 @@ def _tune(run: Run, watch: Watch, row: Backbone, part: Parts, start: Fitted) -> 
     from imgtag.training.tuning.trainer import tune_network
 
     learnt = tune_network(run, watch, row, part["train"], part["val"], start)
-    note = str(watch.facts.get("tuning_note", ""))
     if parallel.rank() or learnt.fitted.epoch == 0:
-        return None, learnt.fitted.stopped, note
+        return None, learnt.fitted.stopped, learnt.note
     watch.phase("checking", "Checking the fine-tuned network on all pictures")
     tuned = None
     if learnt.weights is not None:
@@ -171,7 +168,7 @@ def _tune(run: Run, watch: Watch, row: Backbone, part: Parts, start: Fitted) -> 
         chances = {s: p.probabilities(member.head) for s, p in part.items() if len(p)}
     else:
         chances = _ask(run, watch, member, part)
-    return Answered(member, chances), learnt.fitted.stopped, note
+    return Answered(member, chances), learnt.fitted.stopped, learnt.note
 
 
 def _ask(run: Run, watch: Watch, member: Member, part: Parts) -> Chances:
@@ -216,9 +213,8 @@ def _decide(answers: Sequence[Answered], tuned: Answered, labels: dict[str, np.n
     gain = losses[0.0] - losses[share]
     error = float(gain.std() / np.sqrt(len(gain)))
     if share == 0 or gain.mean() <= error:
-        return list(
-            answers
-        ), "Fine-tuning did not make it better on the validation pictures, so the network stayed as it was."
+        note = "Fine-tuning did not make it better on the validation pictures, so the network stayed as it was."
+        return list(answers), note
     rest = (
         [replace(a, member=replace(a.member, share=(1 - share) * a.member.share)) for a in answers] if share < 1 else []
     )

@@ -22,7 +22,7 @@ from imgtag.data.projects import Project
 from imgtag.data.splits import SHARES
 from imgtag.training.backbones import Backbone, at_size, backbone
 from imgtag.training.extractor import known_speed, made_for
-from imgtag.training.features import VIEWS, cached_features, network_input
+from imgtag.training.features import VIEWS, cached_ids, network_input
 from imgtag.training.logistic import CHOICE_FITS, CHOICE_PASSES, CHOICE_ROWS, USUAL_PASSES
 from imgtag.training.recipes import Recipe
 
@@ -49,13 +49,7 @@ def predict(project: Project, dataset: Dataset, recipe: Recipe) -> Estimate:
     """How long training the project's pictures as they are now would take."""
     pictures = [(p.id, "") for p in dataset.labelled]
     classes = len({p.label for p in dataset.labelled})
-    found = phases(
-        project,
-        pictures,
-        classes,
-        recipe,
-        [str(p.path) for p in dataset.labelled[:: max(1, len(pictures) // _SAMPLED)]],
-    )
+    found = phases(project, pictures, classes, recipe, some([p.path for p in dataset.labelled]))
     rows = [backbone(name) for name in recipe.backbones]
     unknown = [row.title for row in rows if known_speed(_sized(row, recipe)) is None]
     if recipe.tunes_network and seconds_per_step(recipe) is None and not unknown:
@@ -64,9 +58,12 @@ def predict(project: Project, dataset: Dataset, recipe: Recipe) -> Estimate:
 
 
 def phases(
-    project: Project, pictures: Sequence[tuple[str, str]], classes: int, recipe: Recipe, samples: Sequence[str] = ()
+    project: Project, pictures: Sequence[tuple[str, str]], classes: int, recipe: Recipe, samples: Sequence[Path]
 ) -> dict[str, float]:
-    """Seconds by phase for (sha256, split) pairs; "" as split counts by the usual shares."""
+    """Seconds by phase for (sha256, split) pairs; "" as split counts by the usual shares.
+
+    samples: files of some of the pictures, to measure how long decoding takes.
+    """
     count = len(pictures)
     if not count or classes < 2:
         return {}
@@ -76,11 +73,11 @@ def phases(
     speed = _products_per_second()
     looking: dict[str, float] = {}
     learning: dict[str, float] = {}
+    ids = {sha for sha, _ in pictures}
     for number, name in enumerate(recipe.backbones):
         row = _sized(backbone(name), recipe)
         tail = f" {number}" if number else ""
-        ids = [sha for sha, _ in pictures]
-        missing = [count - len(cached_features(project.cache, row, ids, view)) for view in VIEWS[:views]]
+        missing = [len(ids - cached_ids(project.cache, row, view)) for view in VIEWS[:views]]
         forward = sum(missing) / (known_speed(row) or _guess(row))
         looking[f"looking{tail}"] = max(missing) * decode_seconds(row, samples) / cores + forward
         width = row.dimensions or 1024
@@ -100,13 +97,18 @@ def phases(
     return plan
 
 
-def decode_seconds(row: Backbone, samples: Sequence[str]) -> float:
+def some(paths: Sequence[Path]) -> list[Path]:
+    """A few of many files, spread evenly."""
+    return list(paths[:: max(1, len(paths) // _SAMPLED)][:_SAMPLED])
+
+
+def decode_seconds(row: Backbone, samples: Sequence[Path]) -> float:
     """Seconds to read and scale one picture on one core, measured on a few of them."""
     times = []
-    for sample in samples[:_SAMPLED]:
+    for sample in samples:
         began = time.perf_counter()
         try:
-            network_input(Path(sample), row.preprocessing)
+            network_input(sample, row.preprocessing)
         except BadPicture:
             continue
         times.append(time.perf_counter() - began)

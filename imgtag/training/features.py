@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from safetensors.numpy import save
@@ -27,6 +28,8 @@ from imgtag.training.backbones import Backbone, Preprocessing
 from imgtag.training.extractor import Extractor
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 VIEWS = ("plain", "mirrored")
 _SHARD = 256
@@ -46,18 +49,18 @@ def cached_features(folder: Path, row: Backbone, wanted: Sequence[str], view: st
     passed over and computed again."""
     need = set(wanted)
     found: dict[str, np.ndarray] = {}
-    for path in sorted(_shards(folder, row, view).glob("*.safetensors")):
-        try:
-            ids, features = _read_shard(path)
-        except (ValueError, KeyError, OSError) as error:
-            log.warning("shard %s is damaged and left out: %s", path.name, error)
-            continue
+    for ids, features in _read_shards(folder, row, view, lambda file: np.asarray(file.get_tensor("features"))):
         if features.ndim != 2 or features.shape != (len(ids), row.dimensions or features.shape[1]):
             continue
         for id_, feature in zip(ids, features, strict=True):
             if id_ in need:
                 found[id_] = feature
     return found
+
+
+def cached_ids(folder: Path, row: Backbone, view: str = "plain") -> set[str]:
+    """The sha256 of all pictures in the cache: for predictions, without reading the features themselves."""
+    return {id_ for ids, _ in _read_shards(folder, row, view, lambda _: None) for id_ in ids}
 
 
 def compute_features(
@@ -159,14 +162,18 @@ def _write_shards(folder: Path, row: Backbone, shards: dict[str, dict[str, np.nd
             features.clear()
 
 
-def _read_shard(path: Path) -> tuple[list[str], np.ndarray]:
+def _read_shards(folder: Path, row: Backbone, view: str, read: Callable[[Any], T]) -> Iterator[tuple[list[str], T]]:
+    """The ids of every shard that is not damaged, with what `read` takes from its open file."""
     from safetensors import SafetensorError, safe_open
 
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return list(json.loads((file.metadata() or {})["ids"])), np.asarray(file.get_tensor("features"))
-    except SafetensorError as error:
-        raise ValueError(str(error)) from error
+    for path in sorted(_shards(folder, row, view).glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="numpy") as file:
+                found = list(json.loads((file.metadata() or {})["ids"])), read(file)
+        except (SafetensorError, ValueError, KeyError, OSError) as error:
+            log.warning("shard %s is damaged and left out: %s", path.name, error)
+            continue
+        yield found
 
 
 def _shards(folder: Path, row: Backbone, view: str) -> Path:

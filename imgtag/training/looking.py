@@ -18,6 +18,7 @@ from imgtag.training.features import VIEWS, Unreadable, cached_features, compute
 from imgtag.training.logistic import Span, fit
 from imgtag.training.progress import Watch
 from imgtag.training.runs import ManifestRow, Run
+from imgtag.training.weights import availability, download_weights
 
 log = logging.getLogger(__name__)
 
@@ -123,6 +124,18 @@ def _look(
     phase: str,
     share: tuple[int, int],
 ) -> None:
+    if availability(row) == "download":
+
+        def on_bytes(done: int, total: int) -> None:
+            megabytes = f"{done / 1e6:,.0f}" + (f" of {total / 1e6:,.0f}" if total else "")
+            watch.phase("downloading", f"Downloading the weights of {row.title}, {megabytes} MB", total, done)
+
+        watch.phase("downloading", f"Downloading the weights of {row.title}")
+        try:
+            download_weights(row, on_bytes, watch.check_stop)
+        except head.Stopped:
+            looked.stopped = True
+            return
     watch.phase("preparing", "Loading the pretrained network (the first time takes some seconds)")
     extractor = load_extractor(row)
     watch.facts.update(engine=extractor.engine, reason=extractor.reason)

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import sys
-import time
 
 from imgtag.core import locks, storage
 from imgtag.core.errors import ImgtagError
@@ -45,13 +43,14 @@ def main(recipe_json: str) -> int:
 
 
 def time_a_step(recipe: Recipe) -> float:
-    """Seconds of one fine-tuning step on noise, the better of two after one that warms up."""
+    """Seconds of one fine-tuning step on noise."""
     import numpy as np
     import torch
 
     from imgtag.training.head import Scaler
     from imgtag.training.networks import build
     from imgtag.training.tuning.module import Tagger, TorchHead, fresh_layers
+    from imgtag.training.tuning.trainer import seconds_per_step as measured
 
     row = resolved(backbone(recipe.backbones[0]))
     row = at_size(row, recipe.picture_size) if recipe.picture_size else row
@@ -61,19 +60,9 @@ def time_a_step(recipe: Recipe) -> float:
         width = int(network(torch.zeros((1, size, size, 3), dtype=torch.uint8)).shape[1])
     scaler = Scaler(np.zeros(width, np.float32), np.ones(width, np.float32))
     head = TorchHead(scaler, fresh_layers([width, 10], 0), 0.0)
-    device = torch.device("cuda" if recipe.devices != "cpu" and torch.cuda.is_available() else "cpu")
-    module = Tagger(recipe, network, head, None, rate=recipe.rate, probe=True).to(device).train()
-    pictures = torch.randint(0, 256, (recipe.batch_size, size, size, 3), dtype=torch.uint8, device=device)
-    labels = torch.randint(0, 10, (recipe.batch_size,), device=device)
-    best = math.inf
-    for attempt in range(3):
-        began = time.monotonic()
-        loss = torch.nn.functional.cross_entropy(module(pictures), labels)
-        torch.autograd.backward(loss)
-        float(loss.detach())  # waits for a GPU
-        if attempt:
-            best = min(best, time.monotonic() - began)
-    return best
+    module = Tagger(recipe, network, head, None, rate=recipe.rate, probe=True)
+    pictures = torch.randint(0, 256, (recipe.batch_size, size, size, 3), dtype=torch.uint8)
+    return measured(module, pictures, torch.randint(0, 10, (recipe.batch_size,)))
 
 
 if __name__ == "__main__":

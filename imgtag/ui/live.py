@@ -114,6 +114,8 @@ def _bar(run: Run) -> None:
     spent = duration(round(float(status.get("seconds") or 0) + silent))
     eta = status.get("eta_s")
     left = f" · {_left(max(round(eta - silent), 1))} left" if eta and not resting else ""
+    if status.get("phase") == "tuning":
+        left = left.replace("about", "at most")  # it ends earlier when more rounds do not help (early stopping)
     text = "Waiting for its turn" if run.state == "waiting" else f"{spent} so far{left}"
     st.progress(min(done / total, 1.0) if total else 0.0, text=text)
 
@@ -163,9 +165,8 @@ def run_charts(run: Run, metrics: Sequence[dict[str, Any]]) -> None:
 
 def _details(run: Run) -> None:
     with st.expander("What it is doing, line by line (log)", key=f"log {run.id}"):
-        for text in (run.status.get("reason"), run.status.get("tuning_note")):
-            if text:
-                st.markdown(literal(str(text)))
+        if run.status.get("reason"):
+            st.markdown(literal(str(run.status["reason"])))
         st.code(run.log_text(60) or "Nothing yet.", language=None, height=220, wrap_lines=True)
 
 

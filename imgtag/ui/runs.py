@@ -141,7 +141,7 @@ def _figures(run: Run) -> None:
 def _explanations(run: Run) -> None:
     status = run.status
     with st.expander("How it was done", key=f"how {run.id}"):
-        for text in (status.get("engine"), status.get("reason"), status.get("tuning_note")):
+        for text in (status.get("engine"), status.get("reason")):
             if text:
                 st.markdown(literal(str(text)))
         if status.get("cached"):

@@ -47,11 +47,11 @@ def test_five_hundred_pictures_are_sorted_by_choosing_many_at_once(page: Page, s
     expect(tiles).to_have_count(120)
     tiles.nth(3).click()
     tiles.nth(22).click(modifiers=["Shift"])
-    expect(page.get_by_text("20 pictures chosen. Move to")).to_be_visible()
+    expect(page.get_by_text("20 pictures chosen. Move to", exact=True)).to_be_visible()
     choose_class(page, "circle")
     page.get_by_role("button", name="Move", exact=True).click()
     expect(page.get_by_text("20 pictures moved to")).to_be_visible()
-    expect(page.get_by_text("0 pictures chosen. Move to")).to_be_visible()
+    expect(page.get_by_text("0 pictures chosen. Move to", exact=True)).to_be_visible()
     assert look(shapes).counts["circle"] == 32
     assert len(look(shapes).unsorted) == 480
     page.get_by_role("button", name="Undo moving 20 pictures").click()
@@ -60,7 +60,7 @@ def test_five_hundred_pictures_are_sorted_by_choosing_many_at_once(page: Page, s
     expect(page.get_by_role("combobox", name="Show")).to_have_value("Unsorted (500)")
     page.wait_for_timeout(500)
     page.get_by_role("button", name="Choose all").click()
-    expect(page.get_by_text("120 pictures chosen. Move to")).to_be_visible()
+    expect(page.get_by_text("120 pictures chosen. Move to", exact=True)).to_be_visible()
     page.get_by_role("button", name="Trash", exact=True).click()
     expect(page.get_by_text("120 pictures moved to the trash")).to_be_visible()
     assert len(look(shapes).unsorted) == 380

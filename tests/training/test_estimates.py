@@ -79,7 +79,7 @@ def test_what_was_looked_at_is_not_counted_again(numbers: Project) -> None:
 
 def test_nothing_to_train_takes_no_time_and_is_no_error(home: Path, project: Project) -> None:
     assert guess(project, Recipe()).phases == {}
-    assert estimates.decode_seconds(ROW, ["/nowhere/at/all.png"]) > 0
+    assert estimates.decode_seconds(ROW, [Path("/nowhere/at/all.png")]) > 0
 
 
 # ----------------------------------------------------------------------------- fine-tuning

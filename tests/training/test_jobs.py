@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ from imgtag.training.recipes import make_recipe
 from imgtag.training.runs import Run, list_runs
 from tests.drawing import picture, write_tree
 from tests.prepared import ROW, link_backbones, many_pictures
+from tests.trainers import no_trainer_left, until  # noqa: F401 -- a fixture
 
 MANY = 170  # pictures a class: more than the 256 of a shard, so that a kill leaves some of them cached
 
@@ -47,25 +48,6 @@ MANY = 170  # pictures a class: more than the 256 of a shard, so that a kill lea
 def workers(run: Run) -> list[int]:
     """Process ids of the living trainers of a run that were started here."""
     return [child.pid for child in jobs._children if str(run.path) in child.args and child.poll() is None]
-
-
-@pytest.fixture(autouse=True)
-def no_trainer_left() -> Iterator[None]:
-    """Whatever a failed test leaves at work ends here, by its own id."""
-    yield
-    for child in jobs._children:
-        if child.poll() is None:
-            child.kill()
-            child.wait(10)
-
-
-def until(what: Callable[[], object], seconds: float = 30.0) -> float:
-    """Wait until something is so; returns how long it took."""
-    began = time.monotonic()
-    while not what():
-        assert time.monotonic() - began < seconds, "waited in vain"
-        time.sleep(0.005)
-    return time.monotonic() - began
 
 
 def now(run: Run) -> Run:

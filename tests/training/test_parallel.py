@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +20,7 @@ from imgtag.training.recipes import make_recipe
 from imgtag.training.runs import Run
 from tests.drawing import picture, write_tree
 from tests.prepared import ROW
+from tests.trainers import no_trainer_left, until  # noqa: F401 -- a fixture
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are read from /proc")
 
@@ -36,23 +35,6 @@ def coins(ready: Path, project: Project, monkeypatch: pytest.MonkeyPatch) -> Pro
     for n, side in enumerate(("heads", "tails")):
         write_tree(project.images / side, {f"{i}.png": picture("grey", 100 * n + i) for i in range(12)})
     return project
-
-
-@pytest.fixture(autouse=True)
-def no_trainer_left() -> Iterator[None]:
-    """Whatever a failed test leaves at work ends here, by its own id; the others end with their leader."""
-    yield
-    for child in jobs._children:
-        if child.poll() is None:
-            child.kill()
-            child.wait(10)
-
-
-def until(what: Callable[[], object], seconds: float = 90.0) -> None:
-    began = time.monotonic()
-    while not what():
-        assert time.monotonic() - began < seconds, "waited in vain"
-        time.sleep(0.02)
 
 
 def leader(run: Run) -> int:

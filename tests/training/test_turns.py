@@ -15,6 +15,7 @@ import pytest
 
 from imgtag.core.settings import home
 from imgtag.training.turns import Turn
+from tests.trainers import until
 
 ROOT = Path(__file__).resolve().parents[2]
 _HOLDS = """
@@ -64,13 +65,6 @@ def other() -> Iterator[Callable[[float], Other]]:
     for one in started:
         one.process.kill()
         one.process.wait(10)
-
-
-def until(what: Callable[[], object], seconds: float = 20.0) -> None:
-    began = time.monotonic()
-    while not what():
-        assert time.monotonic() - began < seconds, "waited in vain"
-        time.sleep(0.01)
 
 
 def tickets() -> list[str]:

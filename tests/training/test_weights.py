@@ -17,10 +17,16 @@ from typing import Any
 
 import pytest
 
+from imgtag.core import storage
 from imgtag.core.errors import BadModel, DiskFull, ImgtagError, Offline
-from imgtag.training.backbones import Backbone, backbone, resolved
+from imgtag.data.projects import Project
+from imgtag.training.backbones import Backbone, at_size, backbone, resolved
+from imgtag.training.looking import look_at_pictures
 from imgtag.training.networks import build, whole_network
+from imgtag.training.progress import Watch
 from imgtag.training.weights import availability, download_weights, find_weights, pretrained_weights, weights_folder
+from tests.conftest import PER_CLASS
+from tests.prepared import a_run
 
 LITE = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 
@@ -259,6 +265,26 @@ def test_a_download_arrives_whole_and_is_reported(server: Server, published: Bac
     assert len(told) == len(asked) > 5
     assert [p.name for p in weights_folder().iterdir()] == [published.file_name]
     assert availability(published) == "here"
+
+
+def test_a_training_shows_the_download_and_a_stop_ends_it(
+    published: Backbone, shapes: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row is torchvision's; only its file and address are the test's own."""
+    row, run = at_size(published, 64), a_run(shapes)
+    said: list[str] = []
+    watch = Watch(run.path)
+    monkeypatch.setattr(watch, "phase", lambda name, message, *counts: said.append(message))
+    storage.atomic_write(run.path / "stop", b"")
+    stopped = look_at_pictures(run, [row], watch)
+    assert stopped.stopped and nothing_is_left()
+    storage.remove_file(run.path / "stop")
+    looked = look_at_pictures(run, [row], watch)
+    assert len(looked.features[row.name]["plain"]) == 2 * PER_CLASS
+    assert f"Downloading the weights of {row.title}, 5 of 5 MB" in said
+    assert said.index(f"Downloading the weights of {row.title}") < said.index(
+        f"Looking at picture {2 * PER_CLASS} of {2 * PER_CLASS} with {row.title}"
+    )
 
 
 def test_a_training_downloads_once(server: Server, published: Backbone) -> None:

@@ -248,7 +248,7 @@ def test_a_paused_training_goes_on_at_a_click(shapes: Project) -> None:
 
 def test_the_outcome_tells_settings_finder_and_tensorboard(shapes: Project) -> None:
     run = create_run(shapes, make_recipe("custom", ["layers=all", "find_rate=yes", "epochs=2"]))
-    ended(run, message="Fine-tuning did not help.", found_rate=1e-3, tuning_note="A note.")
+    ended(run, message="Fine-tuning did not help.", found_rate=1e-3)
     for rate in (1e-6, 1e-3, 1.0):
         storage.append_json_line(run.path / "metrics.jsonl", {"t": 1, "phase": "finding", "rate": rate, "loss": 1.0})
     storage.append_json_line(run.path / "metrics.jsonl", {"t": 2, "phase": "tuning", "epoch": 1, "val_loss": 0.5})
@@ -257,7 +257,6 @@ def test_the_outcome_tells_settings_finder_and_tensorboard(shapes: Project) -> N
     app = opened("train", shapes)
     told = texts(app)
     assert "Chosen: 0.001" in told
-    assert "A note" in told
     assert any("Fine\\-tuning did not help" in s.value and "Own settings" in s.value for s in app.success)
     assert any(f'tensorboard --logdir "{shapes.runs}"' in c.value for c in app.code)
     assert "Rounds" in str(app.table[0].value)

@@ -225,7 +225,7 @@ def test_a_budget_too_small_for_one_round_leaves_the_network_alone(coins: Projec
     watch.began -= 5.999  # the looking took nearly all of it
     learnt = tune(run, watch)
     assert (learnt.weights, learnt.fitted.epoch) == (None, 0)
-    assert "did not allow" in watch.facts["tuning_note"]
+    assert "did not allow" in learnt.note
     assert rounds(run) == []
 
 
