@@ -65,6 +65,17 @@ def test_the_scaler_measures_and_leaves_constant_features_alone() -> None:
     assert scaler.apply(features).tolist() == [[-1.0, 0.0], [1.0, 0.0]]
 
 
+def test_rounding_noise_is_not_blown_up() -> None:
+    """Dead features differ in their last digits on some processors; a new picture may wake them."""
+    random = np.random.default_rng(0)
+    features = random.normal(size=(200, 20)).astype(np.float32)
+    features[:, :12] = 0.5 + 1e-5 * features[:, :12]
+    features[:, 19] *= 1e4  # a few features of some networks are huge
+    scaler = Scaler.of(features)
+    assert np.abs(scaler.apply(np.full((1, 20), 1.0, np.float32))[:, :12]).max() < 1
+    assert np.allclose(scaler.spread[12:], features[:, 12:].std(axis=0), rtol=1e-4)
+
+
 @pytest.mark.parametrize("sizes", [(4, 3), (4, 6, 3)])
 def test_a_folded_head_gives_the_same_chances_on_raw_features(sizes: tuple[int, ...]) -> None:
     random = np.random.default_rng(0)
