@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -49,17 +49,19 @@ def fit_exactly(
     scaler = head.Scaler.of(features)
     strength, stopped = _strength(recipe, train, classes, watch, _phase("choosing", number), stopped)
     span = logistic.Span.of(scaler.apply(features), classes * logistic.USUAL_PASSES)
-    best = _Best((np.zeros((classes, features.shape[1]), np.float32), np.zeros(classes, np.float32)))
+    # The rounds are judged in the span's coordinates, which costs less than to leave them each time.
+    learnt = replace(train, views=tuple(np.split(span.rows, len(train.views))))
+    others = replace(val, views=tuple(span.into(scaler.apply(view)) for view in val.views))
+    best = _Best(head.Parameters(np.zeros((classes, span.rows.shape[1]), np.float32), np.zeros(classes, np.float32)))
     phase, usual = _phase("fitting", number), logistic.USUAL_PASSES
 
     def on_pass(epoch: int, at: head.Parameters) -> None:
         watch.phase(phase, f"Learning, round {epoch}", min(recipe.epochs, usual), min(epoch, usual))
-        layer = (span.out(at.weight), at.bias)
-        values = head.values(fitted=scaler.fold_into(layer), train=train, val=val)
+        values = head.values(fitted=head.Head(((at.weight, at.bias),)), train=learnt, val=others)
         watch.measured(phase, epoch=epoch, **values)
         loss = values["val_loss" if len(val) else "train_loss"]
         if loss < best.loss:
-            best.layer, best.epoch, best.loss = layer, epoch, loss
+            best.at, best.epoch, best.loss = at, epoch, loss
         if not stopped:
             watch.check_stop()
         if epoch - best.epoch >= recipe.patience:
@@ -78,7 +80,8 @@ def fit_exactly(
         )
     except head.Stopped:
         stopped = stopped or watch.stop_asked()
-    return Fitted(scaler, (best.layer,), best.epoch, strength, stopped)
+    layer = (span.out(best.at.weight), best.at.bias)
+    return Fitted(scaler, (layer,), best.epoch, strength, stopped)
 
 
 def class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
@@ -90,7 +93,7 @@ def class_weights(labels: np.ndarray, classes: int) -> np.ndarray:
 
 @dataclass
 class _Best:
-    layer: tuple[np.ndarray, np.ndarray]
+    at: head.Parameters
     epoch: int = 0
     loss: float = math.inf
 

@@ -24,19 +24,20 @@ CHOICE_PASSES = 12  # of a usual fit among them: each begins where the last one 
 USUAL_PASSES = 45  # of a fit from nothing
 CHOICE_ROWS = 3000  # more rows than this do not change which strength wins
 _CHOICE_TOLERANCE = 1e-4  # of the loss: far below the differences between strengths
-_DOUBLE = 4  # products in double precision, and twice of them
 _JITTER = 1e-9  # relative; pictures that are alike make the factor singular
 
 
 @dataclass(frozen=True)
 class Span:
-    """Standardised features in coordinates of their own span.
+    """Standardised features in coordinates of their own span: along the rows of factor⁻¹ @ wide.
 
-    rows: float32 (N, R) with R = min(N, D). directions: float32 (R, D), or None where R = D and nothing was changed.
+    rows: float32 (N, R) with R = min(N, D). wide: the features, float64 (N, D), and factor: float64 (N, N), the
+    Cholesky factor of their inner products; both None where R = D and nothing was changed.
     """
 
     rows: np.ndarray
-    directions: np.ndarray | None
+    wide: np.ndarray | None = None
+    factor: np.ndarray | None = None
 
     @classmethod
     def of(cls, scaled: np.ndarray, columns: float = math.inf) -> Span:
@@ -46,22 +47,25 @@ class Span:
         coordinates would cost more than it saves.
         """
         count, width = scaled.shape
-        if count >= width or columns * (width - count) < _DOUBLE * count * width:
-            return cls(scaled, None)
+        if count >= width or 2 * columns * (width - count) < count * width:
+            return cls(scaled)
         wide = scaled.astype(np.float64)  # standardised rows sum to zero: in float32 the factor would not exist
         inner = wide @ wide.T
         inner.flat[:: count + 1] += _JITTER * max(1.0, float(np.trace(inner)) / count)
-        rows = np.linalg.cholesky(inner)
-        directions = np.linalg.solve(rows, wide)
-        return cls(rows.astype(np.float32), directions.astype(np.float32))
+        factor = np.linalg.cholesky(inner)
+        return cls(factor.astype(np.float32), wide, factor)
 
     def into(self, features: np.ndarray) -> np.ndarray:
         """Other standardised features (M, D) in these coordinates, (M, R)."""
-        return features if self.directions is None else features @ self.directions.T
+        if self.wide is None or self.factor is None:
+            return features
+        return np.linalg.solve(self.factor, self.wide @ features.T).T.astype(np.float32)
 
     def out(self, weight: np.ndarray) -> np.ndarray:
         """Weights (K, R) on these coordinates as weights (K, D) on standardised features."""
-        return weight if self.directions is None else weight @ self.directions
+        if self.wide is None or self.factor is None:
+            return weight
+        return np.asarray(np.linalg.solve(self.factor.T, weight.T).T @ self.wide, dtype=np.float32)
 
 
 def fit(

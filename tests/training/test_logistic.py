@@ -137,9 +137,8 @@ def test_the_span_keeps_every_angle_and_length() -> None:
     features = standard(blobs(per_class=8, width=200)[0])
     span = Span.of(features)
     assert span.rows.shape == (24, 24)
-    assert span.directions is not None
     assert span.rows @ span.rows.T == pytest.approx(features @ features.T, abs=0.05)
-    assert span.rows @ span.directions == pytest.approx(features, abs=1e-2)
+    assert span.into(features) == pytest.approx(span.rows, abs=1e-2)
     weight = np.random.default_rng(1).normal(size=(3, 24)).astype(np.float32)
     strange = np.random.default_rng(2).normal(size=(5, 200)).astype(np.float32)
     assert span.into(strange) @ weight.T == pytest.approx(strange @ span.out(weight).T, abs=1e-3)
@@ -149,7 +148,7 @@ def test_in_the_span_the_same_head_is_found_as_in_the_whole_space() -> None:
     features, labels = blobs(per_class=8, width=200)
     features = standard(features)
     within = fit(features, labels, strength=0.05, passes=500, tolerance=1e-9)
-    whole = logistic.fit(Span(features, None), labels, 3, strength=0.05, passes=500, tolerance=1e-9)
+    whole = logistic.fit(Span(features), labels, 3, strength=0.05, passes=500, tolerance=1e-9)
     strange, _ = blobs(seed=3, per_class=8, width=200)
     assert said(strange, within) == pytest.approx(said(strange, whole), abs=5e-3)
 
@@ -157,15 +156,15 @@ def test_in_the_span_the_same_head_is_found_as_in_the_whole_space() -> None:
 def test_with_more_pictures_than_features_nothing_is_changed() -> None:
     features, _ = blobs()
     span = Span.of(features)
-    assert span.rows is features and span.directions is None
+    assert span.rows is features and span.factor is None
     assert span.into(features) is features and span.out(features) is features
 
 
 def test_for_a_few_columns_the_coordinates_are_not_changed() -> None:
-    """24 pictures of 200 features: the change costs 4 * 24 * 200 products, and each column saves 176."""
+    """24 pictures of 200 features: the change costs as much as 24 * 200 products, and each column saves 2 * 176."""
     features, _ = blobs(per_class=8, width=200)
-    assert Span.of(features, 109).directions is None
-    assert Span.of(features, 110).directions is not None
+    assert Span.of(features, 13).factor is None
+    assert Span.of(features, 14).factor is not None
 
 
 def test_pictures_that_are_alike_leave_the_span_usable() -> None:
