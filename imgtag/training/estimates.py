@@ -160,7 +160,7 @@ def _head_seconds(
 
     rows = train * views
     fold = min(train, CHOICE_ROWS) * 2 // 3
-    watching = USUAL_PASSES * (rows * 1.3) * width * classes / speed  # the curve's figures after each round
+    watching = USUAL_PASSES * (rows * 1.3) * min(rows, width) * classes / speed  # the curve's figures after each round
     choice = 0.0 if recipe.strength else 0.2 + CHOICE_FITS * fits(fold, CHOICE_PASSES)
     return {f"choosing{tail}": choice, f"fitting{tail}": fits(rows, USUAL_PASSES) + watching}
 

@@ -53,10 +53,11 @@ def fit_exactly(
     learnt = replace(train, views=tuple(np.split(span.rows, len(train.views))))
     others = replace(val, views=tuple(span.into(scaler.apply(view)) for view in val.views))
     best = _Best(head.Parameters(np.zeros((classes, span.rows.shape[1]), np.float32), np.zeros(classes, np.float32)))
-    phase, usual = _phase("fitting", number), logistic.USUAL_PASSES
+    rounds, patience = recipe.head_rounds
+    phase, usual = _phase("fitting", number), min(rounds, logistic.USUAL_PASSES)
 
     def on_pass(epoch: int, at: head.Parameters) -> None:
-        watch.phase(phase, f"Learning, round {epoch}", min(recipe.epochs, usual), min(epoch, usual))
+        watch.phase(phase, f"Learning, round {epoch}", usual, min(epoch, usual))
         values = head.values(fitted=head.Head(((at.weight, at.bias),)), train=learnt, val=others)
         watch.measured(phase, epoch=epoch, **values)
         loss = values["val_loss" if len(val) else "train_loss"]
@@ -64,7 +65,7 @@ def fit_exactly(
             best.at, best.epoch, best.loss = at, epoch, loss
         if not stopped:
             watch.check_stop()
-        if epoch - best.epoch >= recipe.patience:
+        if epoch - best.epoch >= patience:
             raise head.Stopped
 
     try:
@@ -73,7 +74,7 @@ def fit_exactly(
             labels,
             classes,
             strength=strength,
-            passes=recipe.epochs,
+            passes=rounds,
             row_weights=class_weights(labels, classes) if recipe.balance != "none" else None,
             smoothing=recipe.label_smoothing,
             on_pass=on_pass,

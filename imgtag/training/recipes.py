@@ -60,6 +60,15 @@ class Recipe:
         return not self.hidden and (self.tunes_network or (self.optimizer == "auto" and not self.dropout))
 
     @property
+    def head_rounds(self) -> tuple[int, int]:
+        """Rounds of the exact head, and how many without gain end it.
+
+        Where the network learns as well, `epochs` and `patience` are of its rounds, which take a thousand times longer.
+        """
+        usual = Recipe.epochs, Recipe.patience
+        return usual if self.tunes_network else (self.epochs, self.patience)
+
+    @property
     def rate(self) -> float:
         """The largest learning rate, unless the finder is asked for one."""
         usual = _TUNING_RATES if self.tunes_network else DEFAULT_RATES
@@ -80,11 +89,11 @@ PRESETS: dict[str, Recipe] = {
     "balanced": Recipe("balanced", "efficientnet_lite0+efficientnet_lite2", mirror=True),
     "best": Recipe(
         "best",
-        "efficientnet_lite0+efficientnet_lite2",
+        "efficientnet_lite0+efficientnet_lite1+efficientnet_lite2",
         mirror=True,
         layers="partly",  # half the time of all layers, and small sets are not forgotten for their noise
-        epochs=8,
-        patience=3,
+        epochs=5,
+        patience=5,  # to the end: the last, smallest steps of one-cycle are worth most, and the end can be told before
         minutes=15,
         augmentation=("flip", "crop"),
     ),

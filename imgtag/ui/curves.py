@@ -21,7 +21,12 @@ _TRAIN, _VAL, _STEP = "learnt from (training)", "unseen (validation)", "each ste
 _RATE, _ROUNDS = "step size", "rounds (epochs)"
 _GREY = "#8a938f"
 _FIRST = "Looking and learning"
-_STAGES = {"learning": "Step by step", "learning 1": "Second network, step by step", "tuning": "Fine-tuning"}
+_STAGES = {
+    "learning": "Step by step",
+    "learning 1": "Second network, step by step",
+    "learning 2": "Third network, step by step",
+    "tuning": "Fine-tuning",
+}
 
 
 @dataclass(frozen=True)
@@ -96,8 +101,9 @@ def _loss_and_accuracy(stage: _Stage, key: str) -> None:
             table[series] = _values(broken, f"{part}_{name}", factor)
         sources, lines = [table], [_line(n, stage.axis, dots=len(table) < 60) for n in (_TRAIN, _VAL)]
         lines[1]["markLine"] = _mark_lines(stage.marks)
-        if steps and name == "loss":
-            sources.append(pd.DataFrame({stage.axis: _places(stage, steps), _STEP: _values(steps, "train_loss")}))
+        if steps:
+            values = _values(steps, f"train_{name}", factor)
+            sources.append(pd.DataFrame({stage.axis: _places(stage, steps), _STEP: values}))
             lines.append(_thin_line(_STEP, stage.axis))
         spec = _spec(sources, lines, stage.axis, sign, 100.0 if name == "accuracy" else None)
         spec["xAxis"]["max"] = max(places, default=None)  # both charts end at the same place

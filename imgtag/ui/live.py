@@ -17,7 +17,7 @@ from imgtag.ui.recipes import recipe_title
 from imgtag.ui.text import duration, literal
 
 _PAUSE, _GO_ON = ":material/pause:", ":material/play_arrow:"
-_SECOND = " · second network"
+_NETWORKS = {"1": " · second network", "2": " · third network"}  # by the number behind the phase
 _LATER = ("paused", "waiting")  # states of runs that let others work, the likelier to go on first
 
 
@@ -80,8 +80,8 @@ def _at_work(run: Run) -> None:
 
 def _headline(run: Run) -> None:
     status = run.status
-    second = _SECOND if str(status.get("phase", "")).endswith(" 1") else ""
-    message = literal(str(status.get("message") or "Starting the trainer")) + second
+    network = _NETWORKS.get(str(status.get("phase", "")).rpartition(" ")[2], "")
+    message = literal(str(status.get("message") or "Starting the trainer")) + network
     # Stop stands at the right: where “Train” was a moment ago, a second click would hit it.
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(f"**{message}**", width="stretch")
@@ -114,7 +114,7 @@ def _bar(run: Run) -> None:
     spent = duration(round(float(status.get("seconds") or 0) + silent))
     eta = status.get("eta_s")
     left = f" · {_left(max(round(eta - silent), 1))} left" if eta and not resting else ""
-    if status.get("phase") == "tuning":
+    if status.get("phase") == "tuning" and run.recipe.patience < run.recipe.epochs:
         left = left.replace("about", "at most")  # it ends earlier when more rounds do not help (early stopping)
     text = "Waiting for its turn" if run.state == "waiting" else f"{spent} so far{left}"
     st.progress(min(done / total, 1.0) if total else 0.0, text=text)

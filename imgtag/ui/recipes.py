@@ -51,8 +51,8 @@ _CARDS = (
     Choice(
         "best",
         "Best",
-        "Then also lets the network itself learn from your pictures (fine-tuning), in the time that you allow. "
-        "Kept only if that is better on unseen pictures (validation).",
+        "Looks with three networks, then lets one of them learn from your pictures itself (fine-tuning), in the time "
+        "that you allow. Kept only if that is better on unseen pictures (validation).",
         PRESETS["best"],
     ),
 )

@@ -55,6 +55,15 @@ def test_patience_ends_it_that_many_rounds_after_the_best(tmp_path: Path) -> Non
     assert not found.stopped
 
 
+def test_the_rounds_of_a_network_are_not_those_of_its_first_head(tmp_path: Path) -> None:
+    """Eight rounds are many for a network and far too few for a head."""
+    fit(tmp_path, rows(1), rows(2), strength=1e-3)
+    whole = len(curve(tmp_path))
+    storage.remove_file(tmp_path / "metrics.jsonl")
+    fit(tmp_path, rows(1), rows(2), strength=1e-3, layers="partly", epochs=3, patience=1)
+    assert len(curve(tmp_path)) == whole > 3
+
+
 def test_without_validation_pictures_the_training_loss_decides(tmp_path: Path) -> None:
     found = fit(tmp_path, rows(1), EMPTY)
     losses = [line["train_loss"] for line in curve(tmp_path)]

@@ -110,8 +110,8 @@ class Tagger(LightningModule):
             features = self.network(x)
         return torch.as_tensor(self.head(features.float()))
 
-    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _number: int) -> torch.Tensor:
-        """Mean loss of one batch, with mixup and label smoothing as the recipe says."""
+    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor], _number: int) -> dict[str, Any]:
+        """Mean loss of one batch, with mixup and label smoothing as the recipe says, and how many it got right."""
         x, labels = batch
         smoothing, weight = self.recipe.label_smoothing, self._class_weights(labels.device)
         if self.recipe.mixup:
@@ -129,8 +129,7 @@ class Tagger(LightningModule):
         else:
             logits = self(x)
             loss = functional.cross_entropy(logits, labels, weight, label_smoothing=smoothing)
-        self._count("train", loss, logits, labels)
-        return loss
+        return {"loss": loss, "right": self._count("train", loss, logits, labels)}
 
     def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor], _number: int) -> None:
         """Count loss and right answers of one batch."""
@@ -211,9 +210,10 @@ class Tagger(LightningModule):
             return torch.optim.lr_scheduler.StepLR(optimizer, step_size=max(1, -(-steps // 3)))
         return None
 
-    def _count(self, part: str, loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> None:
+    def _count(self, part: str, loss: torch.Tensor, logits: torch.Tensor, labels: torch.Tensor) -> float:
         right = float((logits.argmax(dim=1) == labels).sum())
         self.sums[part] += (float(loss.detach()) * len(labels), right, len(labels))
+        return right
 
     def _class_weights(self, device: torch.device) -> torch.Tensor | None:
         return None if self.class_weights is None else self.class_weights.to(device)

@@ -8,6 +8,7 @@ import math
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.plugins.io import TorchCheckpointIO
@@ -53,7 +54,7 @@ class Reporter(Callback):
         self.events = EventLog(watch.folder)
         self.best_epoch, self.best_loss = 0, math.inf
         self._last = 0.0
-        self._loss, self._steps, self._pictures = 0.0, 0, 0
+        self._sums = np.zeros(3)  # loss, right, pictures since the last point
 
     def state_dict(self) -> dict[str, Any]:
         """What a resumed run must know."""
@@ -72,21 +73,21 @@ class Reporter(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """A point of the curve every half second, later on more rarely; look for a wish to pause or stop."""
-        self._loss += float(outputs["loss"].detach())
-        self._steps += 1
-        self._pictures += len(batch[1]) * trainer.world_size
+        self._sums += (float(outputs["loss"].detach()) * len(batch[1]), outputs["right"], len(batch[1]))
         now = self.watch.seconds
         if now - self._last >= max(_POINT_EVERY_S, now / _MOST_POINTS):
             seconds = now - self._last
+            loss, right, pictures = map(float, self._sums)
             self.watch.measured(
                 f"{self.phase} step",
                 step=trainer.global_step,
                 epoch=round(trainer.current_epoch + (batch_idx + 1) / int(trainer.num_training_batches), 3),
-                train_loss=self._loss / self._steps,
+                train_loss=loss / pictures,
+                train_accuracy=right / pictures,
                 rate=_rate(trainer),
-                pictures_per_second=round(self._pictures / seconds, 1),
+                pictures_per_second=round(pictures * trainer.world_size / seconds, 1),
             )
-            self._last, self._loss, self._steps, self._pictures = now, 0.0, 0, 0
+            self._last, self._sums = now, np.zeros(3)
         self._say(trainer)
         self._obey(trainer)
 

@@ -178,7 +178,7 @@ def test_every_optimizer_takes_its_steps_with_every_schedule(optimizer: str, sch
 
 
 def losses(module: Tagger, batch: tuple[torch.Tensor, torch.Tensor]) -> float:
-    return float(module.train().training_step(batch, 0).detach())
+    return float(module.train().training_step(batch, 0)["loss"].detach())
 
 
 def batch_of(labels: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
