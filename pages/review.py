@@ -8,7 +8,7 @@ from imgtag.training.runs import list_runs
 from imgtag.ui import charts
 from imgtag.ui.evaluation import choose_cell, headline, per_class_table, prediction_grid
 from imgtag.ui.navigation import link, require_project
-from imgtag.ui.runs import choose_run
+from imgtag.ui.runs import choose_run, say_refit
 from imgtag.ui.widgets import empty_state, page_title, show_flash
 
 WORST = 24
@@ -44,6 +44,8 @@ except NotFound as nothing:
     st.stop()
 
 headline(found)
+if split == "val":
+    say_refit(run)
 
 st.subheader("What is taken for what", anchor=False, help="The confusion matrix.")
 st.caption(

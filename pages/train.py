@@ -7,13 +7,13 @@ from imgtag.training.jobs import resume_training, start_training
 from imgtag.training.runs import concerns, list_runs
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.forecast import Forecast
-from imgtag.ui.live import await_news, live_trainings
+from imgtag.ui.live import await_news, live_trainings, was_watched
 from imgtag.ui.navigation import link, require_project
 from imgtag.ui.own_settings import OwnSettings
 from imgtag.ui.recipes import choose_preset
 from imgtag.ui.runs import last_ended, run_outcome, runs_table
-from imgtag.ui.text import count
-from imgtag.ui.widgets import empty_state, page_title, show_flash
+from imgtag.ui.text import count, duration
+from imgtag.ui.widgets import empty_state, page_title, scroll_to_top, show_flash
 
 project = require_project()
 show_flash()
@@ -21,6 +21,7 @@ page_title("Train", "The computer looks at your pictures and learns to tell the 
 dataset = look(project)
 runs = list_runs(project)
 active = [run for run in reversed(runs) if run.active]
+at_work = any(run.state not in ("paused", "waiting") for run in active)
 latest = last_ended(runs)
 
 if not dataset.pictures and not runs:
@@ -59,49 +60,71 @@ def set_up() -> None:
     forecast = Forecast(project, dataset, runs, busy=bool(active))
     card = choose_preset(project, runs, forecast)
     own = OwnSettings(project, dataset, card.recipe, card.name)
+    changed = st.container()  # always there, so that what stands below is not drawn twice while it moves
     recipe = own.show()
-    with st.container():  # always there, so that the button below is not drawn twice while it moves
+    with changed:
         if recipe and recipe != card.recipe:
-            st.markdown(f"{card.title}, but {own.in_words(recipe)}")
+            st.markdown(f"**{card.title}, but** {own.in_words(recipe)}")
             st.caption(f":material/schedule: {forecast.words(recipe)}")
+        if recipe and forecast.too_short(recipe):
+            st.warning(
+                f"In {duration(60 * (recipe.minutes or 0))} there is no room for a single round of fine-tuning on this "
+                "computer: the networks would stay as they are. Allow more time.",
+                icon=":material/timer:",
+            )
     with st.container(horizontal=True, vertical_alignment="center"):
-        label = "Train again" if any(r.has_model for r in runs) else "Train"
+        label = "Put in line" if at_work else "Train again" if any(r.has_model for r in runs) else "Train"
         asked = st.button(
             label, type="primary", icon=":material/play_arrow:", disabled=blocked or recipe is None, key="train"
         )
         if recipe != card.recipe:
             own.reset_button()
-        if active:
-            st.caption("One training works at a time; this one will wait for its turn.", width="content")
+        if at_work:
+            st.caption("One training works at a time; this one begins when the others have ended.", width="content")
+        elif active:
+            st.caption("The other one is paused: this one begins at once.", width="content")
     if asked and recipe:
         with shown_errors():
             start_training(project, recipe)
+            st.session_state["_just started"] = True
             st.rerun()
     forecast.keep_fresh()
 
 
-if active:
-    live_trainings(project, active)
-    with st.expander("Set up another training", key=f"another {project.name}"):
-        what_is_ready()
-        set_up()
-else:
-    await_news(project)
-    with st.container(border=True):
-        what_is_ready()
-        set_up()
+def outcome() -> None:
+    """The last training that ended, and how to go on where it did not get far."""
+    run_outcome(latest, runs)
+    if latest.state == "interrupted" and st.button("Go on where it stopped", icon=":material/resume:"):
+        with shown_errors():
+            resume_training(latest)
+            st.rerun()
+
+
+if st.session_state.pop("_just started", False):
+    scroll_to_top()
+# Who watched a training finds its result in the same place; what stands below stays where it is.
+news = latest is not None and not active and was_watched(latest)
+with st.container():
+    if active:
+        live_trainings(project, active)
+    else:
+        await_news(project)
+    if news:
+        outcome()
+with st.container(border=True, key=f"set up {project.name}"):
+    what_is_ready()
+    set_up()
 for worry in () if active else worries:
     show = st.error if worry.blocking else st.info if worry.hint else st.warning
     show(f"**{worry.title}**  \n{worry.explanation}  \n{worry.remedy}", icon=":material/info:")
 if blocked and not active:
     link("label" if dataset.unsorted else "collect", "Sort pictures" if dataset.unsorted else "Collect pictures")
-
-if latest and not active:
-    run_outcome(latest)
-    if latest.state == "interrupted" and st.button("Go on where it stopped", icon=":material/resume:"):
-        with shown_errors():
-            resume_training(latest)
-            st.rerun()
+if latest and not active and not news:
+    outcome()
 if runs:
     st.subheader("All trainings", anchor=False)
-    runs_table(runs)
+    picked = runs_table(runs)
+    if picked in active or (picked == latest and not active):
+        st.caption("You see it above.")
+    elif picked:
+        run_outcome(picked, runs)

@@ -23,7 +23,7 @@ from imgtag.training import estimates, head, parallel
 from imgtag.training.backbones import Backbone, at_size, backbone, resolved
 from imgtag.training.extractor import Tuned, forget, load_extractor
 from imgtag.training.features import Unreadable, compute_features
-from imgtag.training.fitting import Fitted, fit_exactly, mixed
+from imgtag.training.fitting import Fitted, fit_exactly, mixed, refit
 from imgtag.training.looking import Looked, Rows, look_at_pictures, rows_of, views_of
 from imgtag.training.model import Member, save_model
 from imgtag.training.predictions import save_predictions
@@ -70,16 +70,20 @@ def train(run: Run, watch: Watch) -> None:
     if not _enough(parts, looked, watch):
         return
     fitted: list[Fitted] = []
+    answers: list[Answered] = []
     stopped = looked.stopped
-    for number, part in enumerate(parts):
-        one = _learn_head(run, watch, part, number, stopped=stopped)
+    for number, (row, part) in enumerate(zip(rows, parts, strict=True)):
+        one = last = _learn_head(run, watch, part, number, stopped=stopped)
         stopped = stopped or one.stopped
+        if recipe.refit and recipe.fits_exactly and len(part["val"]) and not stopped:
+            last = refit(recipe, part["train"], part["val"], len(run.classes), one, watch, number)
+            stopped = last.stopped
+            watch.facts["refit"] = True
         fitted.append(one)
-    equal = 1 / len(parts)
-    answers = [
-        Answered(Member(row, one.head, equal), {s: p.probabilities(one.head) for s, p in part.items() if len(p)})
-        for row, one, part in zip(rows, fitted, parts, strict=True)
-    ]
+        # Validation pictures are answered by the head that has not seen them.
+        heads = {split: one.head if split == "val" else last.head for split in part}
+        chances = {split: p.probabilities(heads[split]) for split, p in part.items() if len(p)}
+        answers.append(Answered(Member(row, last.head, 1 / len(parts)), chances))
     labels = {split: part.labels for split, part in parts[0].items() if len(part)}
     note = ""
     if recipe.tunes_network and not parallel.any_of(stopped):
@@ -150,6 +154,7 @@ def _learn_head(run: Run, watch: Watch, part: Parts, number: int, *, stopped: bo
 
 def _tune(run: Run, watch: Watch, row: Backbone, part: Parts, start: Fitted) -> tuple[Answered | None, bool, str]:
     """The first network fine-tuned, with its answers; whether it was stopped; a sentence about it."""
+    watch.phase("measuring", "Loading what fine-tuning needs")  # takes seconds
     from imgtag.training.tuning.trainer import tune_network
 
     learnt = tune_network(run, watch, row, part["train"], part["val"], start)
@@ -256,6 +261,7 @@ def _finish(
     }
     watch.finish(
         "stopped" if stopped else "finished",
+        note=note,
         message=_closing_words(run, fitted[0], note, checked="val" in labels, stopped=stopped),
         pictures={split: len(rows) for split, rows in part.items()},
         unreadable=[[str(_relative(run, u.path)), u.reason] for u in looked.unreadable],

@@ -29,6 +29,9 @@ from imgtag.training.recipes import Recipe
 _SAMPLED = 5
 _START_S = 1.2  # the process and its imports; measured: 0.9 to 1.5 on the machines seen
 _TORCH_START_S = 8.0  # with torch and Lightning
+_CONVERSION_S = 6.0  # of a fine-tuned network, for the engine that looks at pictures
+MEASURED_STEPS = 3
+FINDER_STEPS = 40
 _OBJECTIVE_OVERHEAD = 2.0  # softmax and bookkeeping beside the two products
 
 
@@ -43,6 +46,11 @@ class Estimate:
     def seconds(self) -> float | None:
         """The whole, or None while something is not measured yet."""
         return None if self.unknown else sum(self.phases.values()) + _START_S
+
+    @property
+    def too_short(self) -> bool:
+        """Whether the time budget allows not a single round of fine-tuning."""
+        return not self.unknown and self.phases.get("tuning") == 0
 
 
 def predict(project: Project, dataset: Dataset, recipe: Recipe) -> Estimate:
@@ -86,15 +94,13 @@ def phases(
         else:
             steps = min(recipe.epochs, 30) * max(1, train * views // recipe.batch_size)
             learning[f"learning{tail}"] = _TORCH_START_S + 0.003 * steps
-    plan = {**looking, **learning}
+    checking = 0.3
+    tuning: dict[str, float] = {}
     if recipe.tunes_network:
-        plan["tuning"] = _tuning_seconds(count, train, recipe, sum(plan.values()))
-    plan["checking"] = 0.3 + (
-        count * views / (known_speed(_sized(backbone(recipe.backbones[0]), recipe)) or 50) + 6
-        if recipe.tunes_network
-        else 0
-    )
-    return plan
+        checking += _CONVERSION_S + count * views / (known_speed(_sized(backbone(recipe.backbones[0]), recipe)) or 50)
+        before = sum(looking.values()) + sum(learning.values()) + checking
+        tuning = _tuning_seconds(count, train, recipe, before)
+    return {**looking, **learning, **tuning, "checking": checking}
 
 
 def some(paths: Sequence[Path]) -> list[Path]:
@@ -162,23 +168,27 @@ def _head_seconds(
     fold = min(train, CHOICE_ROWS) * 2 // 3
     watching = USUAL_PASSES * (rows * 1.3) * min(rows, width) * classes / speed  # the curve's figures after each round
     choice = 0.0 if recipe.strength else 0.2 + CHOICE_FITS * fits(fold, CHOICE_PASSES)
-    return {f"choosing{tail}": choice, f"fitting{tail}": fits(rows, USUAL_PASSES) + watching}
+    plan = {f"choosing{tail}": choice, f"fitting{tail}": fits(rows, USUAL_PASSES) + watching}
+    if recipe.refit:
+        plan[f"refitting{tail}"] = fits(round(rows * (1 + SHARES["val"] / SHARES["train"])), USUAL_PASSES)
+    return plan
 
 
-def _tuning_seconds(count: int, train: int, recipe: Recipe, before: float) -> float:
+def _tuning_seconds(count: int, train: int, recipe: Recipe, before: float) -> dict[str, float]:
     step = seconds_per_step(recipe)
     if step is None:
         row = backbone(recipe.backbones[0])
         step = 3.5 * recipe.batch_size / _guess(row)
     val = max(0, round(SHARES["val"] * count))
     per_epoch = step * (train / recipe.batch_size + 0.35 * val / recipe.batch_size)
+    plan: dict[str, float] = {"measuring": _TORCH_START_S + MEASURED_STEPS * step}
+    if recipe.find_rate:
+        plan["finding"] = FINDER_STEPS * step
     epochs: float = recipe.epochs
     if recipe.minutes:
-        left = 60 * recipe.minutes - before
-        epochs = min(epochs, left // (1.1 * per_epoch))
-        if epochs < 1:
-            return _TORCH_START_S
-    return _TORCH_START_S + epochs * per_epoch
+        left = 60 * recipe.minutes - before - sum(plan.values())
+        epochs = max(0, min(epochs, left // (1.1 * per_epoch)))
+    return {**plan, "tuning": epochs * per_epoch}
 
 
 def _products_per_second() -> float:

@@ -33,6 +33,7 @@ Network = Callable[[np.ndarray], np.ndarray]
 
 _LEAST_COSINE = 0.995
 _BENCH_BATCH = 8
+_MOST_TUNED = 12  # fine-tuned networks that are kept converted (18 MB and up each); others are converted again
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,16 @@ def _prepare_alone(row: Backbone, tuned: Tuned | None, folder: Path) -> dict[str
         "reason": _reason(best, speeds),
     }
     storage.write_json(folder / "engine.json", found)
+    if tuned:
+        _forget_the_oldest(folder)
     return found
+
+
+def _forget_the_oldest(newest: Path) -> None:
+    """Fine-tuned networks of years would fill the disk; the models themselves keep their weights."""
+    made = {path.parent: path.stat().st_mtime for path in newest.parent.glob("*-" + 16 * "[0-9a-f]" + "/engine.json")}
+    for folder in sorted(made.keys() - {newest}, key=lambda f: made[f])[: -(_MOST_TUNED - 1)]:
+        storage.remove_folder(folder)
 
 
 def _read_weights(row: Backbone, tuned: Tuned | None) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -69,20 +69,54 @@ def fit_exactly(
             raise head.Stopped
 
     try:
-        logistic.fit(
-            span,
-            labels,
-            classes,
-            strength=strength,
-            passes=rounds,
-            row_weights=class_weights(labels, classes) if recipe.balance != "none" else None,
-            smoothing=recipe.label_smoothing,
-            on_pass=on_pass,
-        )
+        _fit(recipe, span, labels, classes, strength, rounds, on_pass)
     except head.Stopped:
         stopped = stopped or watch.stop_asked()
     layer = (span.out(best.at.weight), best.at.bias)
     return Fitted(scaler, (layer,), best.epoch, strength, stopped)
+
+
+def refit(recipe: Recipe, train: Rows, val: Rows, classes: int, found: Fitted, watch: Watch, number: int) -> Fitted:
+    """The head that `found` is, learnt from the validation pictures as well: same strength, as many rounds.
+
+    Nothing is left to choose by, so nothing is chosen. A stop keeps `found`.
+    """
+    phase = _phase("refitting", number)
+    features = np.concatenate([train.learnt_features, val.learnt_features])
+    labels = np.concatenate([train.learnt_labels, val.learnt_labels])
+    scaler = head.Scaler.of(features)
+    span = logistic.Span.of(scaler.apply(features), classes * found.epoch)
+
+    def on_pass(epoch: int, _at: head.Parameters) -> None:
+        watch.phase(phase, "Learning from the validation pictures too", found.epoch, epoch)
+        watch.check_stop()
+
+    try:
+        at = _fit(recipe, span, labels, classes, found.strength or 0.0, found.epoch, on_pass)
+    except head.Stopped:
+        return replace(found, stopped=True)
+    return Fitted(scaler, ((span.out(at.weight), at.bias),), found.epoch, found.strength, False)
+
+
+def _fit(
+    recipe: Recipe,
+    span: logistic.Span,
+    labels: np.ndarray,
+    classes: int,
+    strength: float,
+    rounds: int,
+    on_pass: Callable[[int, head.Parameters], None],
+) -> head.Parameters:
+    return logistic.fit(
+        span,
+        labels,
+        classes,
+        strength=strength,
+        passes=rounds,
+        row_weights=class_weights(labels, classes) if recipe.balance != "none" else None,
+        smoothing=recipe.label_smoothing,
+        on_pass=on_pass,
+    )
 
 
 def class_weights(labels: np.ndarray, classes: int) -> np.ndarray:

@@ -117,6 +117,13 @@ OPTIONS: tuple[Option, ...] = (
         _yes,
     ),
     Option(
+        "refit",
+        "Learn from the validation pictures too, at the end",
+        "Once they have done their work, the validation pictures are learnt from as well: more to learn from helps a "
+        "little. The figures for them are from before; test pictures stay untouched.",
+        _yes,
+    ),
+    Option(
         "hidden",
         "Hidden layers of the head",
         "Sizes of extra layers between the network and the answer, such as 512 or 512,256. "

@@ -51,6 +51,10 @@ class Watch:
         """The phases still to come, in their order, with the seconds that each will probably take."""
         self._plan = {**self._plan, **plan}
 
+    def planned(self, name: str) -> float:
+        """The seconds that a phase will probably take; 0 for one that nobody told of."""
+        return self._plan.get(name, 0.0)
+
     def phase(self, name: str, message: str, total: int = 0, done: int = 0) -> None:
         """Say what is being done, and how far it is. `total` 0 means it cannot be counted."""
         now = time.monotonic()

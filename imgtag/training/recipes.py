@@ -23,6 +23,7 @@ class Recipe:
     backbone: str = "efficientnet_lite0"
     layers: str = "frozen"
     mirror: bool = False
+    refit: bool = False
     hidden: tuple[int, ...] = ()
     dropout: float = 0.0
     strength: float | None = None
@@ -91,6 +92,7 @@ PRESETS: dict[str, Recipe] = {
         "best",
         "efficientnet_lite0+efficientnet_lite1+efficientnet_lite2",
         mirror=True,
+        refit=True,
         layers="partly",  # half the time of all layers, and small sets are not forgotten for their noise
         epochs=5,
         patience=5,  # to the end: the last, smallest steps of one-cycle are worth most, and the end can be told before

@@ -39,6 +39,11 @@ class _Stage:
     place: Callable[[Row], float]
     marks: Sequence[tuple[float, str]] = ()
 
+    def end(self, places: Sequence[float]) -> float | None:
+        """Where the axis ends: a round that is begun is drawn to its end, so that one sees how far it is."""
+        last = max(places, default=None)
+        return math.ceil(last) if last is not None and self.axis == _ROUNDS else last
+
 
 def learning_curves(metrics: Sequence[Row], *, key: str) -> None:
     """Loss and accuracy for training and validation pictures; made to be redrawn often.
@@ -106,7 +111,7 @@ def _loss_and_accuracy(stage: _Stage, key: str) -> None:
             sources.append(pd.DataFrame({stage.axis: _places(stage, steps), _STEP: values}))
             lines.append(_thin_line(_STEP, stage.axis))
         spec = _spec(sources, lines, stage.axis, sign, 100.0 if name == "accuracy" else None)
-        spec["xAxis"]["max"] = max(places, default=None)  # both charts end at the same place
+        spec["xAxis"]["max"] = stage.end(places)  # both charts end at the same place
         with column:
             st.markdown(f"**{title}**")
             st.echarts_chart(spec, height=260, key=f"{key}-{name}", alt=title)
@@ -121,7 +126,7 @@ def _step_sizes(stage: _Stage, key: str) -> None:
     spec = _spec([table], [_line(_RATE, stage.axis, dots=False)], stage.axis, "", None, legend=False)
     spec["tooltip"]["valueFormatter"] = "%.2e"
     spec["yAxis"]["splitNumber"] = 3
-    spec["xAxis"]["max"] = max(stage.place(r) for r in (*stage.rounds, *stage.steps))
+    spec["xAxis"]["max"] = stage.end([stage.place(r) for r in (*stage.rounds, *stage.steps)])
     st.echarts_chart(spec, height=160, key=f"{key}-rate", alt="Learning rate")
 
 
@@ -241,7 +246,14 @@ def _spec(
         "grid": {"left": 8, "right": 16, "top": 12, "bottom": 58 if legend else 32, "containLabel": True},
         "legend": {"show": legend, "bottom": 0, "itemGap": 14, "type": "scroll"},
         "tooltip": {"trigger": "axis", "valueFormatter": "%.3f"},
-        "xAxis": {"type": "value", "name": x_title, "nameLocation": "middle", "nameGap": 22, "min": 0},
+        "xAxis": {
+            "type": "value",
+            "name": x_title,
+            "nameLocation": "middle",
+            "nameGap": 22,
+            "min": 0,
+            "axisLabel": {"showMaxLabel": x_title == _ROUNDS},
+        },
         "yAxis": {"type": "value", "min": 0, "max": most, "axisLabel": {"formatter": "{value}" + sign}},
         "dataZoom": [{"type": "inside", "filterMode": "none"}],
         "series": list(lines),

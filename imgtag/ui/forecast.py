@@ -54,6 +54,13 @@ class Forecast:
         self._shown[recipe] = found = self._words(recipe)
         return found
 
+    def too_short(self, recipe: Recipe) -> bool:
+        """Whether it is known already that the time budget leaves no room for fine-tuning."""
+        if not recipe.tunes_network or not recipe.minutes or not _predictable(recipe):
+            return False
+        future = self._entry(recipe).future
+        return future.done() and not future.exception() and future.result().too_short
+
     def keep_fresh(self) -> None:
         """Look every second whether something is known by now, as long as anything is not; measure what is missing."""
         if not any(self._unsettled(recipe) for recipe in self._shown):

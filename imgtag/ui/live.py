@@ -14,10 +14,11 @@ from imgtag.training.runs import Run, list_runs
 from imgtag.ui import curves
 from imgtag.ui.forecast import roughly
 from imgtag.ui.recipes import recipe_title
-from imgtag.ui.text import duration, literal
+from imgtag.ui.text import duration, literal, moment
 
-_PAUSE, _GO_ON = ":material/pause:", ":material/play_arrow:"
+_PAUSE, _GO_ON, _STOP = ":material/pause:", ":material/play_arrow:", ":material/stop:"
 _NETWORKS = {"1": " · second network", "2": " · third network"}  # by the number behind the phase
+_WATCHED = "_watched training"
 _LATER = ("paused", "waiting")  # states of runs that let others work, the likelier to go on first
 
 
@@ -38,7 +39,18 @@ def live_trainings(project: Project, runs: Sequence[Run]) -> None:
                 _in_line(run)
 
     newest = _newest(project)
+    st.session_state[_WATCHED] = lead.id
     watch()
+
+
+def was_watched(run: Run) -> bool:
+    """Whether the user saw it at work and has not looked elsewhere since."""
+    return bool(st.session_state.get(_WATCHED) == run.id)
+
+
+def look_elsewhere() -> None:
+    """Another page was opened: what was watched is no news any more."""
+    st.session_state.pop(_WATCHED, None)
 
 
 def await_news(project: Project) -> None:
@@ -82,6 +94,8 @@ def _headline(run: Run) -> None:
     status = run.status
     network = _NETWORKS.get(str(status.get("phase", "")).rpartition(" ")[2], "")
     message = literal(str(status.get("message") or "Starting the trainer")) + network
+    if run.state == "stopping":
+        message = "Stopping: the best so far is being checked and kept"
     # Stop stands at the right: where “Train” was a moment ago, a second click would hit it.
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(f"**{message}**", width="stretch")
@@ -91,7 +105,7 @@ def _headline(run: Run) -> None:
 def _buttons(run: Run) -> None:
     """Pause or go on, and stop; what was asked and is not done yet is said in their place."""
     if run.state == "stopping":
-        st.caption("Stopping: the best so far is being kept.", width="content")
+        st.button("Stopping…", icon=_STOP, key=f"stop {run.id}", disabled=True)
         return
     pausing = (run.path / "pause").exists()
     if run.state == "paused" and pausing:
@@ -101,23 +115,27 @@ def _buttons(run: Run) -> None:
         key = f"pause {run.id}"
         st.button(words, icon=_PAUSE, key=key, disabled=pausing, on_click=pause_training, args=(run,))
     words = "Take out of the line" if run.state == "waiting" else "Stop and keep the best so far"
-    st.button(words, icon=":material/stop:", key=f"stop {run.id}", on_click=stop_training, args=(run,))
+    st.button(words, icon=_STOP, key=f"stop {run.id}", on_click=stop_training, args=(run,))
 
 
 def _bar(run: Run) -> None:
-    """How far the phase is, and the clock of the whole."""
+    """How far the whole is, and its clock."""
     status = run.status
-    done, total = int(status.get("done") or 0), int(status.get("total") or 0)
     # The trainer speaks a few times a second; while it is silent (loading the network) the clock goes on here.
     resting = run.state in _LATER
     silent = 0.0 if resting else max(time.time() - float(status.get("updated") or run.created), 0.0)
-    spent = duration(round(float(status.get("seconds") or 0) + silent))
-    eta = status.get("eta_s")
-    left = f" · {_left(max(round(eta - silent), 1))} left" if eta and not resting else ""
+    spent = float(status.get("seconds") or 0) + silent
+    known = status.get("eta_s") is not None and run.state != "stopping"
+    eta = max(float(status.get("eta_s") or 0) - silent, 1.0)
+    left = f" · {_left(round(eta))} left" if known and not resting else ""
     if status.get("phase") == "tuning" and run.recipe.patience < run.recipe.epochs:
         left = left.replace("about", "at most")  # it ends earlier when more rounds do not help (early stopping)
-    text = "Waiting for its turn" if run.state == "waiting" else f"{spent} so far{left}"
-    st.progress(min(done / total, 1.0) if total else 0.0, text=text)
+    text = "Waiting for its turn" if run.state == "waiting" else f"{duration(round(spent))} so far{left}"
+    # A bar that goes back looks broken: where the time left grew, it waits.
+    key = f"bar {run.id}"
+    share = max(spent / (spent + eta) if known else 0.0, st.session_state.get(key, 0.0))
+    st.session_state[key] = share
+    st.progress(share, text=text)
 
 
 def _left(seconds: int) -> str:
@@ -176,9 +194,6 @@ def _details(run: Run) -> None:
 def _in_line(run: Run) -> None:
     with st.container(border=True, horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         words = {"paused": "paused", "waiting": "waiting for its turn", "starting": "starting"}
-        number = run.id.partition("-")[2][:6]
-        clock = f"{number[:2]}:{number[2:4]}" if number.isdecimal() else ""
-        st.markdown(
-            f"**{recipe_title(run.recipe)}**, started at {clock}: {words.get(run.state, run.state)}", width="stretch"
-        )
+        asked = moment(run.created)
+        st.markdown(f"**{recipe_title(run.recipe)}** of {asked}: {words.get(run.state, run.state)}", width="stretch")
         _buttons(run)

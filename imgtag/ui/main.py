@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from imgtag.ui.live import look_elsewhere
 from imgtag.ui.navigation import ROOT, current_project, make_pages, remember_project
 from imgtag.ui.widgets import close_menu_on_phones, sidebar_project
 
@@ -15,4 +16,6 @@ remember_project()
 page = st.navigation(list(make_pages().values()), position="sidebar")
 close_menu_on_phones(page.url_path)
 sidebar_project(current_project())
+if page.url_path != "train":
+    look_elsewhere()
 page.run()

@@ -17,12 +17,12 @@ from imgtag.training.recipes import PRESETS, Recipe, changed
 from imgtag.training.weights import availability
 from imgtag.ui.errors import show_error
 from imgtag.ui.preview import augmentation_preview
-from imgtag.ui.recipes import changes
+from imgtag.ui.recipes import backbone_title, changes
 from imgtag.ui.text import literal
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Network": ("backbone", "layers", "stage_factor"),
-    "Head": ("hidden", "dropout", "strength"),
+    "Head": ("hidden", "dropout", "strength", "refit"),
     "How it learns": (
         "optimizer", "schedule", "learning_rate", "find_rate", "epochs", "patience", "minutes", "batch_size",
         "balance", "label_smoothing",
@@ -31,6 +31,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Computer": ("precision", "devices", "seed"),
 }  # fmt: skip
 OFFLINE_CHOICE = "efficientnet_lite2"
+_MOST_BESIDE = 3
 
 _STEPS: dict[str, int | float] = {
     "dropout": 0.05, "strength": 0.01, "learning_rate": 0.001, "stage_factor": 0.05, "minutes": 5.0,
@@ -56,6 +57,7 @@ def applies(name: str, recipe: Recipe) -> bool:
         return by_steps
     rules: dict[str, bool] = {
         "strength": recipe.fits_exactly,
+        "refit": recipe.fits_exactly,
         "stage_factor": recipe.layers != "frozen",
         "minutes": recipe.tunes_network and recipe.preset != "best",  # Best has a slider of its own
     }
@@ -173,7 +175,7 @@ class OwnSettings:
         kind: Callable[[float], Any] = type(step)
         hint = _HINTS.get(option.name, "auto")
         if option.name == "learning_rate":
-            hint = f"auto ({draft.rate:g})"
+            hint = "will be found" if draft.find_rate else f"auto ({draft.rate:g})"
         if option.name == "picture_size":
             hint = f"auto ({backbone_of(draft).preprocessing.size})"
         return st.number_input(
@@ -201,17 +203,16 @@ class OwnSettings:
 
     def _network_name(self) -> str:
         first_key, beside_key, timm_key = self._network_parts()
-        first, _, beside = self._base.backbone.partition("+")
+        first, *beside = self._base.backbones
         timm = str(st.session_state.get(timm_key, "")).strip().removeprefix("timm:")
         first = f"timm:{timm}" if timm else st.session_state.get(first_key, first)
-        return "+".join(part for part in (first, st.session_state.get(beside_key, beside)) if part)
+        return "+".join((first, *st.session_state.get(beside_key, beside)))
 
     def _networks(self) -> str:
         first_key, beside_key, timm_key = self._network_parts()
         option = BY_NAME["backbone"]
-        first, _, beside = self._base.backbone.partition("+")
+        first, *beside = self._base.backbones
         known = list(dict.fromkeys((*BACKBONES, first)))
-        others = list(dict.fromkeys(("", *BACKBONES, beside)))
         with st.grid(2, min_column_width=250, gap="medium"):
             st.selectbox(
                 option.title,
@@ -222,13 +223,15 @@ class OwnSettings:
                 help=option.help,
                 persist_state="session",
             )
-            st.selectbox(
-                "Second network (ensemble)",
-                others,
-                others.index(beside),
-                format_func=lambda n: _network_line(n) if n else "none",
+            st.multiselect(
+                "Networks beside it (ensemble)",
+                list(dict.fromkeys((*BACKBONES, *beside))),
+                beside,
+                format_func=backbone_title,
                 key=beside_key,
-                help="Asked too; the answers of both are averaged. Only the first one is fine-tuned.",
+                max_selections=_MOST_BESIDE,
+                placeholder="none",
+                help="Asked too; the answers of all are averaged. Only the first one is fine-tuned.",
                 persist_state="session",
             )
             st.text_input(
@@ -269,7 +272,7 @@ class OwnSettings:
 
     def _go_offline(self) -> None:
         first_key, beside_key, timm_key = self._network_parts()
-        st.session_state[first_key], st.session_state[beside_key], st.session_state[timm_key] = OFFLINE_CHOICE, "", ""
+        st.session_state[first_key], st.session_state[beside_key], st.session_state[timm_key] = OFFLINE_CHOICE, [], ""
 
 
 def backbone_of(recipe: Recipe) -> Backbone:

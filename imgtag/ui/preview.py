@@ -46,6 +46,8 @@ def augmentation_preview(dataset: Dataset, recipe: Recipe) -> None:
         variants = _variants(
             str(chosen.path), chosen.id, recipe.augmentation, _preprocessing(recipe), st.session_state.get(seed_key, 0)
         )
+        as_it_is = _variants(str(chosen.path), chosen.id, (), _preprocessing(recipe), 0)[0]
+        st.image(as_it_is, caption="As it is", width=130, alt="The picture without changes")
         with st.grid(8, min_column_width=60, gap="xsmall"):
             for number, variant in enumerate(variants, 1):
                 st.image(variant, width="stretch", alt=f"Variant {number}")

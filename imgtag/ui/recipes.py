@@ -17,7 +17,7 @@ from imgtag.ui.forecast import Forecast
 from imgtag.ui.text import duration, literal
 
 PRESET_NAMES = {"quick": "Quick", "balanced": "Balanced", "best": "Best", "custom": "Own settings"}
-_RECOMMENDED = "balanced"
+_BADGES = {"quick": "to begin with", "balanced": "usual choice"}
 _LAST = "last"
 _NAMED = 4
 _BUDGETS = (2, 5, 10, 15, 30, 60, 120, 240, 480, 720)  # minutes
@@ -93,14 +93,14 @@ def _budget(minutes: int, key: str) -> None:
     )
     st.caption(
         "The fine-tuned network is kept only if it is better on the validation pictures; otherwise you get the "
-        "result of Balanced. Small sets of pictures seldom gain from it."
+        "result of the three networks as they are. Small sets of pictures seldom gain from it."
     )
 
 
 def _card(card: Choice, time: str, project: Project, choose: Any, *, chosen: bool) -> None:
     with st.container(border=True, height="stretch", gap="xsmall", key=f"recipe card {card.name} {project.name}"):
         title = f":primary[{card.title}]" if chosen else card.title
-        st.markdown(f"#### {title}" + (" :gray-badge[recommended]" if card.name == _RECOMMENDED else ""))
+        st.markdown(f"#### {title}" + (f" :gray-badge[{_BADGES[card.name]}]" if card.name in _BADGES else ""))
         st.markdown(card.about)
         st.space("stretch")
         st.caption(f":material/schedule: {time}")

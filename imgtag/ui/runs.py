@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -42,8 +43,8 @@ def last_ended(runs: Sequence[Run]) -> Run | None:
     return max((run for run in runs if not run.active), key=when, default=None)
 
 
-def run_outcome(run: Run) -> None:
-    """How the latest training ended, with its curves."""
+def run_outcome(run: Run, runs: Sequence[Run]) -> None:
+    """How a training ended, with its curves; `runs`: all of the project, the newest first."""
     with st.container(border=True):
         status, state = run.status, run.state
         if state == "failed":
@@ -62,7 +63,7 @@ def run_outcome(run: Run) -> None:
         elif state == "damaged":
             st.warning("**The files of this training are damaged.** Train again; your pictures are unchanged.")
         elif run.has_model:
-            _figures(run)
+            _figures(run, runs)
         else:
             st.info(literal(str(status.get("message", ""))), icon=":material/stop_circle:")
         if status.get("unreadable"):
@@ -75,21 +76,21 @@ def run_outcome(run: Run) -> None:
         _explanations(run)
 
 
-def runs_table(runs: list[Run]) -> None:
-    """All trainings with date, pictures, accuracy and duration; a click on a line opens it in Review."""
+def runs_table(runs: list[Run]) -> Run | None:
+    """All trainings with accuracy, date, pictures and duration; returns the one whose line was chosen."""
     rows = []
     for place, run in enumerate(runs):
         status, counts = run.status, run.config.get("counts", {})
         rows.append(
             {
                 "No.": len(runs) - place,
-                "Date": moment(run.created) if run.created else run.id,
+                "Kind": recipe_title(run.recipe) if run.config else "",
+                "Accuracy": _percent_number(status.get("val_accuracy")),
                 "Outcome": _STATES.get(run.state, run.state),
+                "Duration": "" if run.active else duration(status.get("seconds")),
+                "Date": moment(run.created) if run.created else run.id,
                 "Pictures": sum((status.get("pictures") or counts).values()) or None,
                 "Classes": len(run.classes) or None,
-                "Accuracy": _percent_number(status.get("val_accuracy")),
-                "Duration": "" if run.active else duration(status.get("seconds")),
-                "Kind": recipe_title(run.recipe) if run.config else "",
             }
         )
     chosen = st.dataframe(
@@ -98,6 +99,7 @@ def runs_table(runs: list[Run]) -> None:
         on_select="rerun",
         selection_mode="single-row",
         key="runs",
+        placeholder="–",
         column_config={
             "Accuracy": st.column_config.NumberColumn(
                 format="%.1f %%", help="On validation pictures, which it did not learn from."
@@ -105,43 +107,67 @@ def runs_table(runs: list[Run]) -> None:
         },
     )
     picked = chosen.selection.rows
-    if picked and picked[0] < len(runs) and runs[picked[0]].has_model:
-        if st.button("Look at this training in Review", icon=":material/fact_check:"):
-            st.session_state["review run"] = runs[picked[0]].id
-            go("review")
-    else:
-        st.caption("Choose a line to look at that training.")
+    if picked and picked[0] < len(runs):
+        return runs[picked[0]]
+    st.caption("Choose a line to look at that training.")
+    return None
 
 
-def _figures(run: Run) -> None:
+def _figures(run: Run, runs: Sequence[Run]) -> None:
     status = run.status
     val, test = status.get("val_accuracy"), status.get("test_accuracy")
     pictures = status.get("pictures", {})
     headline = "The training is finished." if run.state == "finished" else "Stopped; the best so far was kept."
-    message = literal(str(status.get("message", "")))
-    st.success(f"**{headline}** ({recipe_title(run.recipe)})  \n{message}", icon=":material/check_circle:")
+    checked = int(pictures.get("val", 0))
+    if val is not None and checked:
+        headline += f" It is right about {round(val * checked)} of {checked} pictures that it has not learnt from."
+    note = literal(str(status.get("note", "")))
+    st.success(f"**{headline}** ({recipe_title(run.recipe)})  \n{note}", icon=":material/check_circle:")
+    say_refit(run)
     with st.grid(4, min_column_width=140):
         st.metric(
             "Right (validation)",
             percent(val),
+            **_against_the_one_before(run, runs),
             border=True,
             help="Validation accuracy: on pictures kept back from learning; they only chose which round is kept.",
         )
         st.metric("Right (test)", percent(test), border=True, help="Test accuracy: these pictures decided nothing.")
-        st.metric("Learnt from", count(int(pictures.get("train", 0)), "picture"), border=True)
+        st.metric("Pictures learnt from", f"{int(pictures.get('train', 0)):,}", border=True)
         st.metric("Took", duration(status.get("seconds")), border=True)
     with st.container(horizontal=True):
-        if st.button("See what it gets wrong", icon=":material/fact_check:", type="primary"):
+        if st.button("See what it gets wrong", icon=":material/fact_check:", type="primary", key=f"wrong {run.id}"):
             st.session_state["review run"] = run.id
             go("review")
-        if st.button("Classify new pictures", icon=":material/image_search:"):
+        if st.button("Classify new pictures", icon=":material/image_search:", key=f"classify {run.id}"):
             go("classify")
+
+
+def say_refit(run: Run) -> None:
+    """Where the final model knows the validation pictures, say that their figures do not."""
+    if run.status.get("refit"):
+        st.caption(
+            "At the end it learnt from the validation pictures as well. The figures for them are from before, when it "
+            "had not seen them."
+        )
+
+
+def _against_the_one_before(run: Run, runs: Sequence[Run]) -> dict[str, Any]:
+    """The difference to the training before it, for st.metric; nothing where there is none to compare with."""
+    older = [(len(runs) - place, other) for place, other in enumerate(runs) if other.created < run.created]
+    for number, other in older:
+        before, now = other.status.get("val_accuracy"), run.status.get("val_accuracy")
+        if other.has_model and before is not None and now is not None:
+            points = round(100 * (now - before), 1)
+            color = "normal" if points else "off"
+            return {"delta": points, "delta_color": color, "delta_description": f"points against No. {number}"}
+    return {}
 
 
 def _explanations(run: Run) -> None:
     status = run.status
     with st.expander("How it was done", key=f"how {run.id}"):
-        for text in (status.get("engine"), status.get("reason")):
+        for text in (status.get("message"), status.get("engine"), status.get("reason")):
             if text:
                 st.markdown(literal(str(text)))
         if status.get("cached"):

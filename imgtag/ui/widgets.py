@@ -66,6 +66,14 @@ def close_menu_on_phones(page: str) -> None:
     st.set_page_config(initial_sidebar_state="collapsed" if turn else "auto")
 
 
+def scroll_to_top() -> None:
+    """Bring the top of the page into view; for something that begins there after a click far below."""
+    st.html(
+        "<script>document.querySelector('[data-testid=stMain]')?.scrollTo({top: 0, behavior: 'smooth'})</script>",
+        unsafe_allow_javascript=True,
+    )
+
+
 def confirm(title: str, text: str, button: str, action: Callable[[], None]) -> None:
     """Ask before something that changes much. `action` runs when the user agrees."""
 

@@ -35,11 +35,10 @@ def test_own_settings_train_pause_go_on_and_wait_in_line(
     page.get_by_role("button", name="Go on").click()
     expect(page.get_by_text("of at most 10000")).to_be_visible(timeout=PATIENCE_MS)
 
-    page.get_by_text("Set up another training").click()
     page.get_by_role("button", name="Choose Quick").or_(page.get_by_role("button", name="Quick is chosen")).click()
     page.get_by_role("button", name="Take back my settings").click()
     expect(page.get_by_role("button", name="Take back my settings")).to_have_count(0)
-    page.get_by_role("button", name="Train", exact=True).click()
+    page.get_by_role("button", name="Put in line").click()
     expect(page.get_by_text("waiting for its turn").first).to_be_visible(timeout=PATIENCE_MS)
     page.get_by_role("button", name="Take out of the line").click()
     expect(page.get_by_role("button", name="Take out of the line")).to_have_count(0, timeout=PATIENCE_MS)

@@ -250,6 +250,18 @@ def test_hidden_layers_are_learnt_step_by_step_and_saved(ready: Path, numbers: P
     assert best["val_loss"] == pytest.approx(run.status["val_loss"], abs=1e-3)
 
 
+def test_after_a_refit_the_figures_for_validation_pictures_are_from_before(ready: Path, numbers: Project) -> None:
+    plain, refitted = (train(numbers, strength=30.0, refit=refit) for refit in (False, True))
+    assert refitted.status["refit"] and "refit" not in plain.status
+    of = {run: {p.path: p for p in read_predictions(run)} for run in (plain, refitted)}
+    changed = {p.split for path, p in of[plain].items() if of[refitted][path].top != p.top}
+    assert changed == {"train", "test"}
+    tested = [p for p in of[refitted].values() if p.split == "test"]
+    answers = load_predictor(refitted).classify((p.path, numbers.path / p.path) for p in tested)
+    for p, answer in zip(tested, answers, strict=True):
+        assert {t.label: t.probability for t in answer.tags} == pytest.approx(p.top, abs=1e-3)
+
+
 @pytest.mark.slow
 def test_a_tuned_network_is_saved_with_the_model_and_answers_as_written(ready: Path, numbers: Project) -> None:
     """So strong a regularisation leaves the first head clueless: tuning must help. Small pictures, to be quick."""

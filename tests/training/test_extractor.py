@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from imgtag.core import storage
+from imgtag.training import extractor
 from imgtag.training.backbones import at_size
 from imgtag.training.extractor import Tuned, known_speed, load_extractor, weights_file
 from imgtag.training.features import network_input
@@ -130,6 +131,17 @@ def test_the_speed_is_known_once_it_was_measured_on_this_machine(home: Path) -> 
     assert known_speed(at_size(ROW, 160)) is None, "another size has another speed"
     storage.write_json(folder / ROW.cache_key / "engine.json", {**found, "made_for": "another machine"})
     assert known_speed(ROW) is None
+
+
+def test_only_the_newest_tuned_networks_stay_converted(home: Path) -> None:
+    folder = home / ".cache" / "backbones"
+    for number in range(15):
+        storage.write_json(folder / f"a_net-v1-{number:016x}" / "engine.json", {})
+        os.utime(folder / f"a_net-v1-{number:016x}" / "engine.json", (number, number))
+    storage.write_json(folder / "a_net-v1" / "engine.json", {})
+    extractor._forget_the_oldest(folder / f"a_net-v1-{3:016x}")
+    left = sorted(p.name for p in folder.iterdir())
+    assert left == ["a_net-v1", *(f"a_net-v1-{n:016x}" for n in (3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14))]
 
 
 def test_tuned_weights_are_used_and_kept_apart_from_the_pretrained(home: Path) -> None:

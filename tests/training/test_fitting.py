@@ -9,7 +9,7 @@ import pytest
 
 from imgtag.core import storage
 from imgtag.training import head
-from imgtag.training.fitting import Fitted, class_weights, fit_exactly, mixed
+from imgtag.training.fitting import Fitted, class_weights, fit_exactly, mixed, refit
 from imgtag.training.looking import Rows
 from imgtag.training.progress import Watch
 from imgtag.training.recipes import Recipe
@@ -62,6 +62,22 @@ def test_the_rounds_of_a_network_are_not_those_of_its_first_head(tmp_path: Path)
     storage.remove_file(tmp_path / "metrics.jsonl")
     fit(tmp_path, rows(1), rows(2), strength=1e-3, layers="partly", epochs=3, patience=1)
     assert len(curve(tmp_path)) == whole > 3
+
+
+def test_a_refit_learns_from_the_validation_pictures_with_the_same_settings(tmp_path: Path) -> None:
+    train, val, test = rows(1, (6, 6), apart=0.7), rows(2, (200, 200), apart=0.7), rows(3, (500, 500), apart=0.7)
+    found = fit(tmp_path, train, val)
+    again = refit(Recipe(), train, val, 2, found, Watch(tmp_path), 0)
+    assert (again.epoch, again.strength, again.stopped) == (found.epoch, found.strength, False)
+    losses = [head.mean_loss(test.probabilities(one.head), test.labels) for one in (found, again)]
+    assert losses[1] < losses[0] - 0.02
+
+
+def test_a_refit_that_is_stopped_leaves_the_head_as_it_was(tmp_path: Path) -> None:
+    found = fit(tmp_path, rows(1), rows(2))
+    (tmp_path / "stop").touch()
+    again = refit(Recipe(), rows(1), rows(2), 2, found, Watch(tmp_path), 0)
+    assert again.stopped and again.layers is found.layers
 
 
 def test_without_validation_pictures_the_training_loss_decides(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ TAKEN: dict[str, dict[str, Any]] = {
     "backbone": {"resnet18": "resnet18", " resnet18+resnet50 ": "resnet18+resnet50"},
     "layers": {"frozen": "frozen", "partly": "partly", "all": "all"},
     "mirror": {"yes": True, "No": False, "true": True, "FALSE": False, "1": True, "0": False},
+    "refit": {"yes": True, "no": False},
     "hidden": {"512": (512,), "512, 256": (512, 256), "none": (), "": ()},
     "dropout": {"0": 0.0, "0.9": 0.9},
     "strength": {"auto": None, "0.03": 0.03, "1e-3": 0.001},
@@ -41,6 +42,7 @@ TAKEN: dict[str, dict[str, Any]] = {
 REFUSED: dict[str, list[str]] = {
     "layers": ["", "none", "ALL", "frozen,all"],
     "mirror": ["", "maybe", "2"],
+    "refit": ["", "maybe"],
     "hidden": ["512;256", "1.5", "auto", "512,1", "-3"],
     "dropout": ["", "half", "nan", "auto"],
     "strength": ["", "x", "nan", "inf", "-inf", "0"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from imgtag.core import storage
 from imgtag.data.dataset import look
 from imgtag.data.projects import Project
 from imgtag.training import jobs
+from imgtag.training.estimates import Estimate
 from imgtag.training.options import OPTIONS
 from imgtag.training.recipes import PRESETS, Recipe, make_recipe
 from imgtag.training.runs import Run, create_run
@@ -114,7 +116,7 @@ def test_fields_of_all_kinds_reach_the_recipe(shapes: Project, started: list[Rec
     app = opened("train", shapes)
     field(app, "selectbox", "What may change (trainable layers)").select("partly").run()
     field(app, "selectbox", "Pretrained network (backbone)").select("efficientnet_lite1")
-    field(app, "selectbox", "Second network (ensemble)").select("efficientnet_lite2")
+    field(app, "multiselect", "Networks beside it (ensemble)").set_value(["efficientnet_lite2"])
     field(app, "selectbox", "Learning method (optimizer)").select("sgd")
     field(app, "number_input", "Step size (learning rate)").set_value(0.002)
     field(app, "number_input", "Rounds (epochs)").set_value(3)
@@ -234,6 +236,47 @@ def test_one_works_another_waits_and_a_third_can_be_set_up(shapes: Project, star
         assert len(started) == 1
 
 
+def test_a_second_one_waits_only_for_one_that_works(shapes: Project) -> None:
+    run = working(create_run(shapes, make_recipe()), phase="looking", message="Looking")
+    with FileLock(run.path / "lock"):
+        app = opened("train", shapes)
+        assert labelled(app, "button", "Put in line")
+        assert "begins when the others have ended" in texts(app)
+        working(run, phase="paused", message="Paused")
+        app.run()
+        assert labelled(app, "button", "Train")
+        assert "this one begins at once" in texts(app)
+
+
+def test_a_stop_is_told_at_once(shapes: Project) -> None:
+    run = working(create_run(shapes, make_recipe()), phase="looking", message="Looking")
+    with FileLock(run.path / "lock"):
+        app = press(opened("train", shapes), "Stop and keep the best so far")
+        assert "Stopping: the best so far" in texts(app)
+        assert "left" not in app.get("progress")[0].proto.text
+        assert labelled(app, "button", "Stopping…").disabled
+
+
+def test_a_budget_without_room_for_a_round_is_said_before_the_start(
+    home: Path, shapes: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgtag.ui.forecast.predict", lambda *_: Estimate({"looking": 5.0, "tuning": 0.0}))
+    monkeypatch.setattr("imgtag.ui.forecast._pool", AtOnce())
+    app = opened("train", shapes)
+    assert not app.warning
+    press(app, "Choose Best")
+    assert any("no room for a single round" in w.value for w in app.warning)
+
+
+class AtOnce:
+    """An executor without a thread."""
+
+    def submit(self, what: Any, *args: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(what(*args))
+        return future
+
+
 def test_a_paused_training_goes_on_at_a_click(shapes: Project) -> None:
     run = working(create_run(shapes, make_recipe()), phase="looking", message="Looking")
     with FileLock(run.path / "lock"):
@@ -248,7 +291,8 @@ def test_a_paused_training_goes_on_at_a_click(shapes: Project) -> None:
 
 def test_the_outcome_tells_settings_finder_and_tensorboard(shapes: Project) -> None:
     run = create_run(shapes, make_recipe("custom", ["layers=all", "find_rate=yes", "epochs=2"]))
-    ended(run, message="Fine-tuning did not help.", found_rate=1e-3)
+    ended(run, message="Kept round 1.", note="Fine-tuning did not help.", found_rate=1e-3, val_accuracy=0.75,
+          pictures={"train": 16, "val": 4})  # fmt: skip
     for rate in (1e-6, 1e-3, 1.0):
         storage.append_json_line(run.path / "metrics.jsonl", {"t": 1, "phase": "finding", "rate": rate, "loss": 1.0})
     storage.append_json_line(run.path / "metrics.jsonl", {"t": 2, "phase": "tuning", "epoch": 1, "val_loss": 0.5})
@@ -257,9 +301,26 @@ def test_the_outcome_tells_settings_finder_and_tensorboard(shapes: Project) -> N
     app = opened("train", shapes)
     told = texts(app)
     assert "Chosen: 0.001" in told
-    assert any("Fine\\-tuning did not help" in s.value and "Own settings" in s.value for s in app.success)
+    (success,) = app.success
+    assert "Fine\\-tuning did not help" in success.value and "Own settings" in success.value
+    assert "right about 3 of 4 pictures that it has not learnt from" in success.value
+    assert "Kept round 1" in told
     assert any(f'tensorboard --logdir "{shapes.runs}"' in c.value for c in app.code)
     assert "Rounds" in str(app.table[0].value)
+
+
+def test_a_training_is_compared_with_the_one_before_and_each_can_be_looked_at(shapes: Project) -> None:
+    for number, accuracy in enumerate((0.5, 0.75)):
+        run = ended(create_run(shapes, make_recipe()), val_accuracy=accuracy, note=f"Note {number}.")
+        storage.write_json(run.path / "config.json", {**run.config, "created": 100.0 + number})
+        storage.write_json(run.path / "model" / "model.json", {})
+    app = opened("train", shapes)
+    (metric,) = [m for m in app.metric if m.label == "Right (validation)"]
+    assert (metric.value, metric.delta) == ("75 %", "25.0")
+    assert "Note 0" not in texts(app)
+    app.session_state["runs"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
+    app.run()
+    assert "Note 0" in str([s.value for s in app.success])
 
 
 def test_the_outcome_is_that_of_the_run_that_ended_last(shapes: Project) -> None:

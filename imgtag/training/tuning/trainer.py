@@ -27,7 +27,7 @@ from imgtag.core import storage
 from imgtag.core.errors import ImgtagError
 from imgtag.training import parallel
 from imgtag.training.backbones import Backbone
-from imgtag.training.estimates import remember_step
+from imgtag.training.estimates import FINDER_STEPS, MEASURED_STEPS, remember_step
 from imgtag.training.fitting import Fitted, class_weights
 from imgtag.training.head import Scaler
 from imgtag.training.looking import Rows
@@ -42,8 +42,6 @@ from imgtag.training.tuning.reporting import Reporter, SafeCheckpoints
 from imgtag.training.weights import pretrained_weights
 
 log = logging.getLogger(__name__)
-
-_FINDER_STEPS = 40
 
 
 @dataclass(frozen=True)
@@ -110,7 +108,7 @@ def _learn(
         note = "The time that was left did not allow one round of fine-tuning: the network stayed as it was."
         return Learnt(Fitted(scaler, tuple(layers), 0, None, False), None, note)
     watch.expect({phase: plan["seconds"]})
-    budget = 60 * recipe.minutes if recipe.minutes and network is not None else math.inf
+    budget = _seconds_allowed(recipe, watch) if network is not None else math.inf
     reporter = Reporter(watch, epochs=plan["epochs"], validates=val_data is not None, phase=phase, most_seconds=budget)
     watch.phase(phase, "Learning begins", 0, 0)
     best = _fit(run, module, train_data, val_data, plan, reporter)
@@ -220,7 +218,8 @@ def _plan(run: Run, watch: Watch, fresh_module: Any, train_data: Any, val_data: 
         per_epoch = seconds * (steps + (len(val_data) * 0.7 if val_data is not None else 0))  # two batches, no way back
         epochs, rate = recipe.epochs, recipe.rate
         if recipe.minutes and per_epoch:
-            epochs = min(epochs, math.floor((60 * recipe.minutes - watch.seconds) / (1.1 * per_epoch)))
+            left = _seconds_allowed(recipe, watch) - watch.seconds - watch.planned("finding")
+            epochs = min(epochs, math.floor(left / (1.1 * per_epoch)))
         if recipe.find_rate and epochs >= 1:
             rate = _found_rate(run, watch, fresh_module(rate), train_data) or rate
         plan = {"epochs": epochs, "rate": rate, "seconds": per_epoch * epochs}
@@ -230,12 +229,17 @@ def _plan(run: Run, watch: Watch, fresh_module: Any, train_data: Any, val_data: 
     return dict(plan)
 
 
+def _seconds_allowed(recipe: Recipe, watch: Watch) -> float:
+    """When the learning must have ended, in seconds of the run: what it learnt is checked within the budget too."""
+    return 60 * recipe.minutes - watch.planned("checking") if recipe.minutes else math.inf
+
+
 def seconds_per_step(module: Tagger, x: torch.Tensor, labels: torch.Tensor) -> float:
     """Time of one step forth and back on a batch, the best of two after one that warms up; the weights stay."""
     device = torch.device("cuda" if module.recipe.devices != "cpu" and _has_gpu() else "cpu")
     module.to(device).train()
     best = math.inf
-    for attempt in range(3):
+    for attempt in range(MEASURED_STEPS):
         began = time.monotonic()
         loss = nn.functional.cross_entropy(module(x.to(device)), labels.to(device))
         torch.autograd.backward(loss)
@@ -256,7 +260,7 @@ def _found_rate(run: Run, watch: Watch, module: Tagger, train_data: Any) -> floa
     with _quiet(), contextlib.redirect_stderr(io.StringIO()):  # a bar for terminals
         trainer = _trainer(run, [], 10_000)  # as many rounds as the steps need
         found: Any = Tuner(trainer).lr_find(
-            module, train_data, min_lr=1e-6, max_lr=1.0, num_training=_FINDER_STEPS, attr_name="learning_rate"
+            module, train_data, min_lr=1e-6, max_lr=1.0, num_training=FINDER_STEPS, attr_name="learning_rate"
         )
     module.load_state_dict(before)  # the network is shared with the module that will learn
     if found is None:
