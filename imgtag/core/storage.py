@@ -26,13 +26,13 @@ from imgtag.core.settings import limit
 
 
 @contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn the operating system's refusals into sentences."""
+def explained(path: Path, needed: int = 0) -> Iterator[None]:
+    """Turn the operating system's refusals to write `needed` bytes into sentences."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise disk_full(path) from error
+            raise disk_full(path, needed) from error
         if isinstance(error, PermissionError) or error.errno == errno.EROFS:
             raise NoAccess(
                 f"“{path.name}” cannot be written.",
@@ -74,7 +74,7 @@ def atomic_write(path: Path, data: bytes, *, durable: bool = True) -> None:
 
     `durable=False` skips the flush to disk: for what can be made again, such as caches.
     """
-    with explained(path):
+    with explained(path, len(data)):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = _beside(path)
         try:

@@ -136,7 +136,7 @@ def _zip_files(stack: contextlib.ExitStack, path: Path, shown: str) -> list[Sour
             "It was cut off or changed on its way.",
             "Make or download it again.",
         ) from error
-    members = [m for m in archive.infolist() if not m.is_dir()]
+    members = [m for m in archive.infolist() if m.filename and not m.filename.endswith("/")]
     if len(members) > limit("max_zip_members"):
         raise BadUpload(
             f"The zip “{shown}” holds {len(members):,} files.",

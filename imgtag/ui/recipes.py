@@ -19,7 +19,7 @@ from imgtag.ui.text import duration, literal
 PRESET_NAMES = {"quick": "Quick", "balanced": "Balanced", "best": "Best", "custom": "Own settings"}
 _BADGES = {"quick": "to begin with", "balanced": "usual choice"}
 _LAST = "last"
-_NAMED = 4
+_NAMED = 3
 _BUDGETS = (2, 5, 10, 15, 30, 60, 120, 240, 480, 720)  # minutes
 
 
@@ -120,7 +120,7 @@ def _own_card(runs: Sequence[Run]) -> list[Choice]:
     for place, run in enumerate(runs):
         if run.recipe.preset == "custom":
             about = f"Your own settings, as in training No. {len(runs) - place}: {_in_short(run.recipe)}."
-            return [Choice(_LAST, "As last time", about, run.recipe)]
+            return [Choice(_LAST, "Repeat", about, run.recipe)]
     return []
 
 
@@ -129,9 +129,10 @@ def _own_card(runs: Sequence[Run]) -> list[Choice]:
 
 def _in_short(recipe: Recipe) -> str:
     """Some settings that are not those of the preset, by their technical terms: “mixup 0.2, epochs 5 and 2 more”."""
-    found = [
-        f"{literal(title.partition(' (')[2].rstrip(')') or title)} {literal(value)}" for title, value in changes(recipe)
-    ]
+    found = []
+    for title, value in changes(recipe):
+        term = literal(title.partition(" (")[2].rstrip(")") or title)
+        found.append(term if value == "yes" else f"{term} {literal(value)}")
     more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
     return f"{', '.join(found[:_NAMED])}{more}" or "all as usual"
 

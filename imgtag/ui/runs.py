@@ -120,7 +120,7 @@ def _figures(run: Run, runs: Sequence[Run]) -> None:
     headline = "The training is finished." if run.state == "finished" else "Stopped; the best so far was kept."
     checked = int(pictures.get("val", 0))
     if val is not None and checked:
-        headline += f" It is right about {round(val * checked)} of {checked} pictures that it has not learnt from."
+        headline += f" Of {checked} pictures that it had not learnt from, it has {round(val * checked)} right."
     note = literal(str(status.get("note", "")))
     st.success(f"**{headline}** ({recipe_title(run.recipe)})  \n{note}", icon=":material/check_circle:")
     say_refit(run)
@@ -160,7 +160,7 @@ def _against_the_one_before(run: Run, runs: Sequence[Run]) -> dict[str, Any]:
         if other.has_model and before is not None and now is not None:
             points = round(100 * (now - before), 1)
             color = "normal" if points else "off"
-            return {"delta": points, "delta_color": color, "delta_description": f"points against No. {number}"}
+            return {"delta": points, "delta_color": color, "delta_description": f"vs. No. {number}"}
     return {}
 
 

@@ -107,18 +107,19 @@ def test_names_of_strangers_are_shown_literally(page: Page, server: Server, proj
     assert dialogs == []
 
 
-@pytest.mark.parametrize("name", ["", "collect", "label", "train", "review", "classify"])
-def test_no_page_scrolls_sideways_on_a_phone(browser: Browser, server: Server, shapes: Project, name: str) -> None:
+def test_no_page_scrolls_sideways_on_a_phone(browser: Browser, server: Server, shapes: Project) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844}, has_touch=True, color_scheme="dark")
     page = context.new_page()
-    page.goto(f"{server.address}/{name}?project=toys")
-    expect(page.get_by_role("heading", level=1)).to_be_visible()
-    page.wait_for_timeout(800)
-    overflow = page.evaluate(
-        "() => { const m = document.querySelector('[data-testid=stMain]'); return m.scrollWidth - m.clientWidth }"
-    )
+    overflow = {}
+    for name in ("", "collect", "label", "train", "review", "classify"):
+        page.goto(f"{server.address}/{name}?project=toys")
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        page.wait_for_timeout(800)
+        overflow[name] = page.evaluate(
+            "() => { const m = document.querySelector('[data-testid=stMain]'); return m.scrollWidth - m.clientWidth }"
+        )
     context.close()
-    assert overflow <= 0
+    assert max(overflow.values()) <= 0, overflow
 
 
 def test_the_menu_of_a_phone_shuts_when_a_page_was_chosen(browser: Browser, server: Server, shapes: Project) -> None:

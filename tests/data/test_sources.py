@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from imgtag.core import storage
@@ -141,6 +141,7 @@ def test_a_damaged_member_of_any_packing_is_named(method: int, tmp_path: Path) -
     changes=st.lists(st.tuples(st.integers(0, 100_000), st.integers(0, 255)), min_size=1, max_size=4),
     at_end=st.booleans(),
 )
+@example(changes=[(451, 0)], at_end=True)  # a member without a name
 @pytest.mark.filterwarnings("ignore")
 def test_changed_bytes_in_a_zip_give_files_or_a_sentence_and_nothing_else(
     changes: list[tuple[int, int]], at_end: bool, tmp_path_factory: pytest.TempPathFactory

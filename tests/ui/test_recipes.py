@@ -303,7 +303,7 @@ def test_the_outcome_tells_settings_finder_and_tensorboard(shapes: Project) -> N
     assert "Chosen: 0.001" in told
     (success,) = app.success
     assert "Fine\\-tuning did not help" in success.value and "Own settings" in success.value
-    assert "right about 3 of 4 pictures that it has not learnt from" in success.value
+    assert "Of 4 pictures that it had not learnt from, it has 3 right" in success.value
     assert "Kept round 1" in told
     assert any(f'tensorboard --logdir "{shapes.runs}"' in c.value for c in app.code)
     assert "Rounds" in str(app.table[0].value)
