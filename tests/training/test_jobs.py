@@ -259,8 +259,11 @@ def rounds(run: Run) -> list[dict[str, Any]]:
 
 
 def left_over(run: Run) -> set[str]:
-    """Files of an unfinished fine-tuning."""
-    return {path.name for path in run.path.iterdir()} & {"resume.ckpt", "best.ckpt", "checking", "stop", "pause"}
+    """Files of an unfinished fine-tuning. They go just after the last word, so the trainer is given a moment."""
+    names = {"resume.ckpt", "best.ckpt", "checking", "stop", "pause"}
+    with contextlib.suppress(AssertionError):
+        until(lambda: not any((run.path / name).exists() for name in names), 5)
+    return {path.name for path in run.path.iterdir()} & names
 
 
 def test_a_paused_training_lets_others_work_goes_on_and_keeps_the_best_when_stopped(
