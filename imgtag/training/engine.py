@@ -205,19 +205,19 @@ def _ask(run: Run, watch: Watch, member: Member, part: Parts) -> Chances:
 
 
 def _decide(answers: Sequence[Answered], tuned: Answered, labels: dict[str, np.ndarray]) -> tuple[list[Answered], str]:
-    """How large a part the tuned network gets: where the loss on the validation pictures is lowest.
+    """How large a part the tuned network gets: the smallest that is as good on the validation pictures as the best.
 
-    It must be better than without it by more than chance would have it (one standard error of the difference).
-    `answers` have equal shares, which they keep in proportion.
+    As good means: no worse by more than chance would have it, one standard error of the difference (the rule of
+    Breiman et al., Classification and Regression Trees, 1984). `answers` have equal shares, which they keep in
+    proportion.
     """
     if "val" not in labels:
         return list(answers), "Without validation pictures nothing shows that fine-tuning helped: it was not used."
     others = mixed([a.chances["val"] for a in answers], [a.member.share for a in answers])
     losses = {s: _losses(mixed([others, tuned.chances["val"]], [1 - s, s]), labels["val"]) for s in _SHARES}
-    share = min(_SHARES, key=lambda s: float(losses[s].mean()))
-    gain = losses[0.0] - losses[share]
-    error = float(gain.std() / np.sqrt(len(gain)))
-    if share == 0 or gain.mean() <= error:
+    best = losses[min(_SHARES, key=lambda s: float(losses[s].mean()))]
+    share = next(s for s in _SHARES if _no_worse(losses[s] - best))
+    if share == 0:
         note = "Fine-tuning did not make it better on the validation pictures, so the network stayed as it was."
         return list(answers), note
     rest = (
@@ -228,6 +228,10 @@ def _decide(answers: Sequence[Answered], tuned: Answered, labels: dict[str, np.n
         f"{losses[share].mean():.3f} with it); the tuned network has {share:.0%} of the say."
     )
     return [replace(tuned, member=replace(tuned.member, share=share)), *rest], note
+
+
+def _no_worse(difference: np.ndarray) -> bool:
+    return bool(difference.mean() <= difference.std() / np.sqrt(len(difference)))
 
 
 def _losses(chances: np.ndarray, labels: np.ndarray) -> np.ndarray:
