@@ -11,25 +11,24 @@ import tempfile
 import time
 from pathlib import Path
 
-_CONFIG = tempfile.TemporaryDirectory()
-os.environ.update(YOLO_CONFIG_DIR=_CONFIG.name, YOLO_OFFLINE="true", YOLO_AUTOINSTALL="false", YOLO_VERBOSE="false")
+import torch
 
-import torch  # noqa: E402
-from ultralytics import YOLO, settings  # noqa: E402
-
-from bench.outcome import Outcome  # noqa: E402
-from bench.sets import Manifest  # noqa: E402
-from bench.ways.shared import SIZE, WORKERS  # noqa: E402
+from bench.outcome import Outcome
+from bench.sets import Manifest
+from bench.ways.shared import SIZE, WORKERS
 
 MODEL = "yolo11n-cls.yaml"
 
 
 def train(manifest: Manifest, epochs: int = 1) -> Outcome:
     """One epoch on the CPU; everything it writes goes into a temporary folder."""
-    settings.update({"sync": False, "tensorboard": False})
-    torch.manual_seed(manifest.repeat)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
+        os.environ.update(YOLO_CONFIG_DIR=folder, YOLO_OFFLINE="true", YOLO_AUTOINSTALL="false", YOLO_VERBOSE="false")
+        from ultralytics import YOLO, settings
+
+        settings.update({"sync": False, "tensorboard": False})
+        torch.manual_seed(manifest.repeat)
         data = _as_folders(manifest, Path(folder) / "data")
         model = YOLO(MODEL, task="classify")
         common = {"data": str(data), "imgsz": SIZE, "device": "cpu", "workers": WORKERS, "plots": False}

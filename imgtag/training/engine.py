@@ -78,7 +78,8 @@ def train(run: Run, watch: Watch) -> None:
         if recipe.refit and recipe.fits_exactly and len(part["val"]) and not stopped:
             last = refit(recipe, part["train"], part["val"], len(run.classes), one, watch, number)
             stopped = last.stopped
-            watch.facts["refit"] = True
+            if not stopped:
+                watch.facts["refit"] = True
         fitted.append(one)
         # Validation pictures are answered by the head that has not seen them.
         heads = {split: one.head if split == "val" else last.head for split in part}
@@ -92,6 +93,8 @@ def train(run: Run, watch: Watch) -> None:
             answers, note = _decide(answers, tuned, labels)
             if tuned.member.tuned and all(a.member.tuned is None for a in answers):
                 forget(rows[0], tuned.member.tuned)
+            if all(a.chances is tuned.chances for a in answers):  # it never learnt from the validation pictures
+                watch.facts.pop("refit", None)
     if parallel.rank() == 0:
         _finish(run, watch, answers, labels, looked, fitted, note, parts[0], stopped=stopped)
 
