@@ -1,6 +1,7 @@
 """The curves of a training: loss, accuracy, learning rate, and the learning-rate finder.
 
-Live charts never rebuild their DOM (see st.echarts_chart), but each redraw sets a zoom back; `live.py` can hold them.
+Live charts never rebuild their DOM (see st.echarts_chart), but each redraw forgets what the mouse did to them. So the
+part that is shown is chosen with a slider, which a redraw leaves alone; the wheel scrolls the page.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import streamlit as st
 Row = Mapping[str, Any]
 
 _MOST_POINTS = 800
+_WHOLE = (0, 100)  # percent of the axis
 _LONG_S = 600.0  # from here on the axis counts minutes
 _TRAIN, _VAL, _STEP = "learnt from (training)", "unseen (validation)", "each step (training)"
 _RATE, _ROUNDS = "step size", "rounds (epochs)"
@@ -37,6 +39,7 @@ class _Stage:
     steps: Sequence[Row]
     axis: str
     place: Callable[[Row], float]
+    window: tuple[int, int]  # the part of the axis that is shown, in percent
     marks: Sequence[tuple[float, str]] = ()
 
     def end(self, places: Sequence[float]) -> float | None:
@@ -59,9 +62,25 @@ def learning_curves(metrics: Sequence[Row], *, key: str) -> None:
         )
         shown = wanted or shown
     rows = found.get(shown, [])
-    stage = _by_time(rows) if shown == _FIRST else _by_rounds(rows, _before(found))
+    zoom = f"{key}-zoom {shown}"
+    window = st.session_state.get(zoom, _WHOLE)
+    stage = _by_time(rows, window) if shown == _FIRST else _by_rounds(rows, _before(found), window)
     _loss_and_accuracy(stage, key)
     _step_sizes(stage, key)
+    if rows:
+        _zoom_slider(zoom)
+
+
+def _zoom_slider(key: str) -> None:
+    st.slider(
+        "Part of the curves shown",
+        *_WHOLE,
+        _WHOLE,
+        format="%d %%",
+        key=key,
+        help="Draw the ends together to look closer; the axes fit what is left. It stays while the training goes on.",
+        persist_state="page",
+    )
 
 
 def finder_curve(metrics: Sequence[Row], found: float | None, usual: float, *, key: str) -> None:
@@ -111,7 +130,7 @@ def _loss_and_accuracy(stage: _Stage, key: str) -> None:
             sources.append(pd.DataFrame({stage.axis: _places(stage, steps), _STEP: values}))
             lines.append(_thin_line(_STEP, stage.axis))
         spec = _spec(sources, lines, stage.axis, sign, 100.0 if name == "accuracy" else None)
-        spec["xAxis"]["max"] = stage.end(places)  # both charts end at the same place
+        _show_part(spec, stage, places)
         with column:
             st.markdown(f"**{title}**")
             st.echarts_chart(spec, height=260, key=f"{key}-{name}", alt=title)
@@ -126,7 +145,7 @@ def _step_sizes(stage: _Stage, key: str) -> None:
     spec = _spec([table], [_line(_RATE, stage.axis, dots=False)], stage.axis, "", None, legend=False)
     spec["tooltip"]["valueFormatter"] = "%.2e"
     spec["yAxis"]["splitNumber"] = 3
-    spec["xAxis"]["max"] = stage.end([stage.place(r) for r in (*stage.rounds, *stage.steps)])
+    _show_part(spec, stage, [stage.place(r) for r in (*stage.rounds, *stage.steps)])
     st.echarts_chart(spec, height=160, key=f"{key}-rate", alt="Learning rate")
 
 
@@ -143,7 +162,7 @@ def _phases_by_stage(metrics: Sequence[Row]) -> dict[str, list[Row]]:
     return found
 
 
-def _by_time(rows: Sequence[Row]) -> _Stage:
+def _by_time(rows: Sequence[Row], window: tuple[int, int]) -> _Stage:
     """Looking and the exact head, over the time since the first picture."""
     start = min((float(r["t"]) for r in rows), default=0.0)
     span = max((float(r["t"]) for r in rows), default=0.0) - start
@@ -154,15 +173,16 @@ def _by_time(rows: Sequence[Row]) -> _Stage:
 
     learnt = next((place(r) for r in rows if r["phase"] == "fitting"), 0.0)
     marks = [(learnt, "learning begins")] if learnt else []
-    return _Stage(_thinned(rows), (), f"{unit} since the first picture", place, marks)
+    return _Stage(_thinned(rows), (), f"{unit} since the first picture", place, window, marks)
 
 
-def _by_rounds(rows: Sequence[Row], before: Row | None) -> _Stage:
+def _by_rounds(rows: Sequence[Row], before: Row | None, window: tuple[int, int]) -> _Stage:
     """Learning step by step, over its rounds; round 0 is what there was before."""
     rounds = [r for r in rows if not _is_step(r)]
     if before and rows[0]["phase"] in ("tuning", "tuning step"):
         rounds.insert(0, {**before, "epoch": 0, "phase": "tuning"})
-    return _Stage(_thinned(rounds), [r for r in rows if _is_step(r)], _ROUNDS, lambda row: float(row["epoch"]))
+    steps = [r for r in rows if _is_step(r)]
+    return _Stage(_thinned(rounds), steps, _ROUNDS, lambda row: float(row["epoch"]), window)
 
 
 def _before(found: Mapping[str, Sequence[Row]]) -> Row | None:
@@ -231,6 +251,15 @@ def _mark_lines(marks: Sequence[tuple[float, str]]) -> dict[str, Any]:
     }
 
 
+def _show_part(spec: dict[str, Any], stage: _Stage, places: Sequence[float]) -> None:
+    """All charts end at the same place; of a zoomed one the other axis fits what is left."""
+    spec["xAxis"]["max"] = stage.end(places)
+    if stage.window != _WHOLE:
+        start, end = stage.window
+        spec["dataZoom"] = [{"type": "inside", "disabled": True, "start": start, "end": end, "minSpan": 2}]
+        spec["yAxis"] |= {"min": None, "max": "dataMax", "scale": True}  # no mark above 100 %
+
+
 def _spec(
     sources: Sequence[pd.DataFrame],
     lines: Sequence[dict[str, Any]],
@@ -255,6 +284,5 @@ def _spec(
             "axisLabel": {"showMaxLabel": x_title == _ROUNDS},
         },
         "yAxis": {"type": "value", "min": 0, "max": most, "axisLabel": {"formatter": "{value}" + sign}},
-        "dataZoom": [{"type": "inside", "filterMode": "none"}],
         "series": list(lines),
     }

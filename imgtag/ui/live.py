@@ -86,7 +86,7 @@ def _at_work(run: Run) -> None:
     _headline(run)
     _bar(run)
     st.caption(_facts(run, metrics))
-    _charts(run, metrics)
+    run_charts(run, metrics)
     _details(run)
 
 
@@ -158,21 +158,6 @@ def _facts(run: Run, metrics: Sequence[dict[str, Any]]) -> str:
     if status.get("reason"):
         facts.append(str(status["reason"]).split(", because")[0].split(".")[0])
     return " · ".join(literal(fact) for fact in facts)
-
-
-def _charts(run: Run, metrics: Sequence[dict[str, Any]]) -> None:
-    """The curves. Held still, they can be zoomed and read at leisure: a redraw sets a zoom back."""
-    held_key = f"held {run.id}"
-    if st.session_state.get(held_key):
-        metrics = metrics[: st.session_state.setdefault(f"{held_key} at", len(metrics))]
-    else:
-        st.session_state.pop(f"{held_key} at", None)
-    run_charts(run, metrics)
-    st.toggle(
-        "Hold the charts still, to zoom in",
-        key=held_key,
-        help="Rest the pointer on a chart and turn the wheel to zoom, drag to move. The training goes on meanwhile.",
-    )
 
 
 def run_charts(run: Run, metrics: Sequence[dict[str, Any]]) -> None:

@@ -30,10 +30,14 @@ def test_own_settings_train_pause_go_on_and_wait_in_line(
     page.get_by_role("button", name="Train", exact=True).click()
 
     expect(page.get_by_text("of at most 10000")).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_role("slider").first.press("ArrowRight")
+    zoomed = page.get_by_text("1 %", exact=True)
+    expect(zoomed).to_be_visible()
     page.get_by_role("button", name="Pause", exact=True).click()
     expect(page.get_by_text("Paused", exact=True)).to_be_visible(timeout=PATIENCE_MS)
     page.get_by_role("button", name="Go on").click()
     expect(page.get_by_text("of at most 10000")).to_be_visible(timeout=PATIENCE_MS)
+    expect(zoomed).to_be_visible()
 
     page.get_by_role("button", name="Choose Quick").or_(page.get_by_role("button", name="Quick is chosen")).click()
     page.get_by_role("button", name="Take back my settings").click()
