@@ -249,7 +249,7 @@ def _parser() -> argparse.ArgumentParser:
     importing = with_project(verb("import", _import, "add pictures from folders, zips or files"))
     importing.add_argument("source", nargs="+", metavar="SOURCE")
     training = with_project(verb("train", _train, "train a model"))
-    training.add_argument("--preset", default="quick", help="quick, balanced or best")
+    training.add_argument("--preset", default="quick", help="quick, balanced, best or custom")
     training.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     training.add_argument("--no-wait", action="store_true", help="return at once; the training goes on")
     training.add_argument("--resume", default="", metavar="ID", help="go on with an interrupted run")

@@ -21,7 +21,7 @@ page_title("Train", "The computer looks at your pictures and learns to tell the 
 dataset = look(project)
 runs = list_runs(project)
 active = [run for run in reversed(runs) if run.active]
-at_work = any(run.state not in ("paused", "waiting") for run in active)
+at_work = any(run.state != "paused" for run in active)  # what waits, waits for another one
 latest = last_ended(runs)
 
 if not dataset.pictures and not runs:

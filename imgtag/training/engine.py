@@ -181,7 +181,7 @@ def _tune(run: Run, watch: Watch, row: Backbone, part: Parts, start: Fitted) -> 
 
 def _ask(run: Run, watch: Watch, member: Member, part: Parts) -> Chances:
     """Answers of a network that no cache knows yet."""
-    extractor = load_extractor(member.row, member.tuned)
+    extractor = load_extractor(member.row, member.tuned, gpu_allowed=run.recipe.devices != "cpu")
     answers: Chances = {}
     total, done = sum(map(len, part.values())), 0
     scratch = storage.make_folder(run.path / "checking")
@@ -288,8 +288,9 @@ def _closing_words(run: Run, fitted: Fitted, note: str, *, checked: bool, stoppe
     if stopped:
         return f"Stopped by you; the best state so far (round {fitted.epoch}) was kept. {note}".strip()
     measure = "validation pictures" if checked else "training pictures (there are none to validate)"
-    words = f"Kept round {fitted.epoch}, where the loss on {measure} was lowest"
+    whose = "Of the first network's head, kept" if len(run.recipe.backbones) > 1 or run.recipe.tunes_network else "Kept"
+    words = f"{whose} round {fitted.epoch}, where the loss on {measure} was lowest"
     if fitted.strength is not None:
         how = "chosen by cross-validation on the training pictures" if run.recipe.strength is None else "as you set it"
-        words += f"; generalisation strength {fitted.strength:g}, {how}"
+        words += f"; smoothness (regularisation) {fitted.strength:g}, {how}"
     return f"{words}. {note}".strip()

@@ -65,23 +65,24 @@ def weights_file(row: Backbone) -> Path:
     return path
 
 
-def load_extractor(row: Backbone, tuned: Tuned | None = None) -> Extractor:
+def load_extractor(row: Backbone, tuned: Tuned | None = None, *, gpu_allowed: bool = True) -> Extractor:
     """The fastest engine for a backbone. The first call on a machine converts and measures (seconds)."""
-    if _has_gpu():
+    if gpu_allowed and _has_gpu():
         gpu = _torch_gpu(row, tuned)
         if gpu:
             return gpu
     found = storage.read_json(_folder(row, tuned) / "engine.json", {})
     if found.get("made_for") != made_for():
         found = _prepare(row, tuned)
+    reason = f"CPU, {'because no GPU was found' if gpu_allowed else 'as you chose'}. {found['reason']}"
     if found["engine"] == "torch":
-        return Extractor(_torch_network(row, tuned, "cpu"), "PyTorch", found["reason"])
+        return Extractor(_torch_network(row, tuned, "cpu"), "PyTorch", reason)
     try:
         network = _openvino_network(_folder(row, tuned) / "network.xml", found["precision"])
     except RuntimeError as error:
         log.warning("OpenVINO failed, using PyTorch: %s", error)
         return Extractor(_torch_network(row, tuned, "cpu"), "PyTorch", "OpenVINO could not be started.")
-    return Extractor(network, f"OpenVINO {found['precision']}", found["reason"])
+    return Extractor(network, f"OpenVINO {found['precision']}", reason)
 
 
 def forget(row: Backbone, tuned: Tuned) -> None:
@@ -254,7 +255,7 @@ def _least_cosine(a: np.ndarray, b: np.ndarray) -> float:
 def _reason(best: str, speeds: dict[str, float]) -> str:
     words = {"torch": "PyTorch", "f32": "OpenVINO fp32", "bf16": "OpenVINO bf16"}
     listed = ", ".join(f"{words[n]} {s:.0f}" for n, s in sorted(speeds.items(), key=lambda x: -x[1]))
-    return f"CPU, because no GPU was found. {words[best]} was the fastest here (pictures a second: {listed})."
+    return f"{words[best]} was the fastest here (pictures a second: {listed})."
 
 
 def _has_gpu() -> bool:

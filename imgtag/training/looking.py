@@ -137,7 +137,7 @@ def _look(
             looked.stopped = True
             return
     watch.phase("preparing", "Loading the pretrained network (the first time takes some seconds)")
-    extractor = load_extractor(row)
+    extractor = load_extractor(row, gpu_allowed=run.recipe.devices != "cpu")
     watch.facts.update(engine=extractor.engine, reason=extractor.reason)
     log.info("%s on %s: %s", row.title, extractor.engine, extractor.reason)
     # In random order, so that the curve drawn on the way stands for all classes and splits.

@@ -125,8 +125,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "hidden",
-        "Hidden layers of the head",
-        "Sizes of extra layers between the network and the answer, such as 512 or 512,256. "
+        "Extra layers (hidden layers of the head)",
+        "Sizes of layers between what the network saw and the answer, such as 512 or 512,256. "
         "None is best in most cases; try one when there are many pictures.",
         _sizes,
         least=2,
@@ -134,8 +134,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "dropout",
-        "Dropout",
-        "Share of the head's inputs that is switched off at random while learning, against learning by heart.",
+        "Switching off at random (dropout)",
+        "Share of what the network saw that is hidden from the last step at random, against learning by heart.",
         float,
         least=0,
         most=0.9,
@@ -143,7 +143,8 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "strength",
         "Smoothness of the head (regularisation)",
-        "Larger is smoother and more careful. “auto” finds the value by cross-validation on the training pictures.",
+        "Larger is smoother and more careful. “auto” tries values on parts of the training pictures "
+        "(cross-validation).",
         _number,
         least=1e-6,
         most=100,
@@ -151,14 +152,15 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "optimizer",
         "Learning method (optimizer)",
-        "auto: an exact method for frozen networks (L-BFGS), AdamW otherwise.",
+        "auto: the best last step is computed directly (L-BFGS); with extra layers, dropout or fine-tuning, learning "
+        "goes on in steps (AdamW). The others are for comparing.",
         str,
         OPTIMIZERS,
     ),
     Option(
         "learning_rate",
         "Step size (learning rate)",
-        "How far each step goes. Too large forgets what the network knows, too small learns nothing. "
+        "How far each step goes. Too large forgets what the network knows, too small learns too slowly. "
         "“auto” takes a value known to work for the optimizer.",
         _number,
         least=1e-7,
@@ -200,7 +202,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "minutes",
         "Time budget in minutes",
-        "The rounds are chosen so that training ends within this time. “auto” sets no limit.",
+        "Fewer rounds are learnt where the time is short; more than above never. “auto” sets no limit.",
         _number,
         least=0.1,
         most=10_080,
@@ -224,13 +226,14 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "balance",
         "Unequal classes",
-        "weights: mistakes on rare classes cost more. sampling: pictures of rare classes are shown more often.",
+        "weights: mistakes on rare classes cost more. sampling: pictures of rare classes are shown more often; "
+        "where nothing is learnt in steps, that is the same.",
         str,
         BALANCES,
     ),
     Option(
         "label_smoothing",
-        "Label smoothing",
+        "Softer labels (label smoothing)",
         "Asks for a little less than full certainty, which helps when some labels are wrong.",
         float,
         least=0,
@@ -239,7 +242,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "mixup",
         "Mixing pictures (mixup)",
-        "Blends pairs of pictures and their labels; 0 is off, 0.2 is usual.",
+        "Blends pairs of pictures and their labels. 0 is off, 0.2 blends most pairs a little, 1 blends them evenly.",
         float,
         least=0,
         most=2,
@@ -254,7 +257,8 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "seed",
         "Random seed",
-        "The same seed, pictures and computer give the same result.",
+        "Where chance begins. The same seed, pictures and computer give the same result, unless a time budget ends the "
+        "rounds or a GPU computes.",
         int,
         least=0,
         most=2**32 - 1,
@@ -262,15 +266,16 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "precision",
         "Number format (precision)",
-        "auto: what is fastest on this computer without harm. bf16 and fp16 are for GPUs.",
+        "How exactly learning in steps computes. auto: 16-bit numbers on NVIDIA GPUs, 32-bit elsewhere (fp32). "
+        "bf16 and fp16 are for GPUs.",
         str,
         PRECISIONS,
     ),
     Option(
         "devices",
-        "Devices",
-        "auto: all GPUs of this computer, else its processor. A number such as 2: that many GPUs, or processes where "
-        "there is none. cpu: no GPU.",
+        "What computes (devices)",
+        "auto: all graphics cards (GPUs) of this computer, else its processor (CPU). A number such as 2: that many "
+        "GPUs, or processes where there is none. cpu: no GPU.",
         str,
     ),
 )  # fmt: skip

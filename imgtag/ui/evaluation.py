@@ -14,7 +14,7 @@ from imgtag.ui.grid import Tile, show_grid, tile
 from imgtag.ui.text import percent, right_of
 
 _SEEN = {
-    "val": "Validation pictures: the model did not learn from them, but they chose which round of training was kept.",
+    "val": "Validation pictures: the model had not learnt from them, but they chose what was kept of it.",
     "test": "Test pictures: the model never learnt from them, and they decided nothing.",
 }
 
@@ -26,7 +26,8 @@ def headline(found: Evaluation) -> None:
         st.markdown(f"### {right_of(found.right, found.n)}")
         st.markdown(
             f"It is right **{percent(found.accuracy)}** of the time (accuracy). Judging from {found.n:,} pictures, "
-            f"the true figure lies between **{percent(low)}** and **{percent(high)}** (95 % confidence interval)."
+            f"the true figure probably lies between **{percent(low)}** and **{percent(high)}** "
+            "(95 % confidence interval)."
         )
         st.caption(_SEEN[found.split])
     with st.grid(4, min_column_width=140):

@@ -89,6 +89,8 @@ class Forecast:
             return _kept[key]
 
     def _words(self, recipe: Recipe) -> str:
+        if "timm:" in recipe.backbone:
+            return "time not known before"
         if not _predictable(recipe):
             return "time known after the first training"
         entry = self._entry(recipe)

@@ -153,10 +153,10 @@ def _facts(run: Run, metrics: Sequence[dict[str, Any]]) -> str:
     elif phase == "tuning":
         speed = next((r.get("pictures_per_second") for r in reversed(metrics) if r["phase"] == "tuning step"), None)
         facts += [f"{speed:,.0f} pictures a second"] if speed else []
-    if status.get("engine"):
-        facts.append(str(status["engine"]))
-    if status.get("reason"):
-        facts.append(str(status["reason"]).split(", because")[0].split(".")[0])
+    if phase.startswith(("learning", "finding", "measuring", "tuning")) and status.get("learns_on"):
+        facts.append(str(status["learns_on"]).split(", because")[0])
+    elif status.get("engine"):
+        facts += [str(status["engine"]), str(status["reason"]).split(", because")[0].split(".")[0]]
     return " · ".join(literal(fact) for fact in facts)
 
 

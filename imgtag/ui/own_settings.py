@@ -22,7 +22,7 @@ from imgtag.ui.text import literal
 
 GROUPS: dict[str, tuple[str, ...]] = {
     "Network": ("backbone", "layers", "stage_factor"),
-    "Head": ("hidden", "dropout", "strength", "refit"),
+    "Last step (head)": ("hidden", "dropout", "strength", "refit"),
     "How it learns": (
         "optimizer", "schedule", "learning_rate", "find_rate", "epochs", "patience", "minutes", "batch_size",
         "balance", "label_smoothing",
@@ -231,15 +231,16 @@ class OwnSettings:
                 key=beside_key,
                 max_selections=_MOST_BESIDE,
                 placeholder="none",
-                help="Asked too; the answers of all are averaged. Only the first one is fine-tuned.",
+                help="Asked too; the answers of all are averaged. Only the first one is fine-tuned, and counts as "
+                "far as the validation pictures justify.",
                 persist_state="session",
             )
             st.text_input(
                 "Another network of timm instead",
                 key=timm_key,
                 placeholder="for example vit_small_patch16_224",
-                help="The name of any network in the library timm (PyTorch Image Models) that gives features. It is "
-                "downloaded from huggingface.co when the training begins.",
+                help="The name of any network in timm (PyTorch Image Models), a large collection. It is downloaded "
+                "from huggingface.co when the training begins.",
                 persist_state="session",
             )
         name = self._network_name()

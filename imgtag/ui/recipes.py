@@ -52,7 +52,7 @@ _CARDS = (
         "best",
         "Best",
         "Looks with three networks, then lets one of them learn from your pictures itself (fine-tuning), in the time "
-        "that you allow. Kept only if that is better on unseen pictures (validation).",
+        "that you allow. It counts as far as that is better on unseen pictures (validation).",
         PRESETS["best"],
     ),
 )
@@ -89,11 +89,12 @@ def _budget(minutes: int, key: str) -> None:
         value=minutes,
         format_func=lambda m: duration(60 * m).replace(" 0 min", "").replace(" 0 s", ""),
         key=key,
-        help="The rounds of fine-tuning (epochs) are chosen so that the whole training ends within this time.",
+        help="Fine-tuning takes up to five rounds (epochs), fewer where the time is short. More time than that changes "
+        "nothing, and looking at the pictures is not cut short.",
     )
     st.caption(
-        "The fine-tuned network is kept only if it is better on the validation pictures; otherwise you get the "
-        "result of the three networks as they are. Small sets of pictures seldom gain from it."
+        "The validation pictures decide how much the fine-tuned network counts beside the others: from nothing to "
+        "all. Small sets of pictures seldom gain from it."
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -130,7 +131,8 @@ def _figures(run: Run, runs: Sequence[Run]) -> None:
             percent(val),
             **_against_the_one_before(run, runs),
             border=True,
-            help="Validation accuracy: on pictures kept back from learning; they only chose which round is kept.",
+            help="Validation accuracy: on pictures kept back from learning; they chose which round, and which mix of "
+            "networks, is kept.",
         )
         st.metric("Right (test)", percent(test), border=True, help="Test accuracy: these pictures decided nothing.")
         st.metric("Pictures learnt from", f"{int(pictures.get('train', 0)):,}", border=True)
@@ -167,7 +169,7 @@ def _against_the_one_before(run: Run, runs: Sequence[Run]) -> dict[str, Any]:
 def _explanations(run: Run) -> None:
     status = run.status
     with st.expander("How it was done", key=f"how {run.id}"):
-        for text in (status.get("message"), status.get("engine"), status.get("reason")):
+        for text in (status.get("message"), _engines(status)):
             if text:
                 st.markdown(literal(str(text)))
         if status.get("cached"):
@@ -186,7 +188,13 @@ def _explanations(run: Run) -> None:
             st.code(log, language=None, height=200, wrap_lines=True)
         if any((run.path / "tb").glob("*")):
             st.markdown("**For TensorBoard** (a program that shows curves of trainings)")
-            st.code(f'tensorboard --logdir "{run.project.runs}"', language="bash")
+            st.code(f'"{sys.executable}" -m tensorboard.main --logdir "{run.project.runs}"', language="bash")
+
+
+def _engines(status: Mapping[str, Any]) -> str:
+    """What computed, and why that."""
+    looked = f"Looked with {status['engine']}. {status['reason']} " if status.get("engine") else ""
+    return looked + (f"Learnt in steps with {status['learns_on']}." if status.get("learns_on") else "")
 
 
 def _percent_number(share: float | None) -> float | None:

@@ -8,7 +8,14 @@ from typing import Any
 from streamlit.testing.v1 import AppTest
 
 ROUNDS = [
-    {"phase": "learning", "t": float(n), "epoch": n, "train_loss": 1 / n, "val_loss": 2 / n, "val_accuracy": 1 - 0.5 / n}
+    {
+        "phase": "learning",
+        "t": float(n),
+        "epoch": n,
+        "train_loss": 1 / n,
+        "val_loss": 2 / n,
+        "val_accuracy": 1 - 0.5 / n,
+    }
     for n in range(1, 11)
 ]
 

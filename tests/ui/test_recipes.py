@@ -90,8 +90,8 @@ def test_every_setting_has_its_place_in_the_form() -> None:
 
 def test_a_changed_setting_makes_a_custom_recipe_and_can_be_taken_back(shapes: Project, started: list[Recipe]) -> None:
     app = opened("train", shapes)
-    field(app, "text_input", "Hidden layers of the head").input("64,16").run()
-    assert "Hidden layers of the head: **64\\, 16**" in texts(app)
+    field(app, "text_input", "Extra layers (hidden layers of the head)").input("64,16").run()
+    assert "Extra layers (hidden layers of the head): **64\\, 16**" in texts(app)
     train(app)
     press(app, "Take back my settings")
     train(app)
@@ -134,10 +134,10 @@ def test_fields_of_all_kinds_reach_the_recipe(shapes: Project, started: list[Rec
 
 def test_a_value_that_makes_no_sense_is_explained_and_not_trained(shapes: Project) -> None:
     app = opened("train", shapes)
-    field(app, "text_input", "Hidden layers of the head").input("many").run()
+    field(app, "text_input", "Extra layers (hidden layers of the head)").input("many").run()
     assert "does not fit the setting hidden" in texts(app)
     assert app.button(key="train").disabled
-    field(app, "text_input", "Hidden layers of the head").input("8").run()
+    field(app, "text_input", "Extra layers (hidden layers of the head)").input("8").run()
     assert not app.button(key="train").disabled
 
 
@@ -305,7 +305,7 @@ def test_the_outcome_tells_settings_finder_and_tensorboard(shapes: Project) -> N
     assert "Fine\\-tuning did not help" in success.value and "Own settings" in success.value
     assert "Of 4 pictures that it had not learnt from, it has 3 right" in success.value
     assert "Kept round 1" in told
-    assert any(f'tensorboard --logdir "{shapes.runs}"' in c.value for c in app.code)
+    assert any(f'tensorboard.main --logdir "{shapes.runs}"' in c.value for c in app.code)
     assert "Rounds" in str(app.table[0].value)
 
 

@@ -43,6 +43,8 @@ from imgtag.training.weights import pretrained_weights
 
 log = logging.getLogger(__name__)
 
+_PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}  # Lightning's names
+
 
 @dataclass(frozen=True)
 class Learnt:
@@ -92,6 +94,7 @@ def _learn(
     phase: str,
 ) -> Learnt:
     recipe, classes = run.recipe, len(run.classes)
+    watch.facts["learns_on"] = _device_in_words(recipe)
     torch.manual_seed(recipe.seed)
     weights = class_weights(labels, classes)
     per_class = _per_class(labels, classes) if recipe.balance == "weights" else None
@@ -187,7 +190,7 @@ def _trainer(run: Run, callbacks: list[Callback], epochs: int) -> Trainer:
         num_nodes=max(1, parallel.world() // parallel.local_world()),
         # Without buffers there is nothing to exchange while validating, where the processes have unequal shares.
         strategy=DDPStrategy(broadcast_buffers=False, find_unused_parameters=False) if several else "auto",
-        precision=_precision(run.recipe),
+        precision=_PRECISIONS[_precision(run.recipe)],
         max_epochs=epochs,
         callbacks=callbacks,
         plugins=[SafeCheckpoints()],
@@ -222,10 +225,12 @@ def _plan(run: Run, watch: Watch, fresh_module: Any, train_data: Any, val_data: 
             epochs = min(epochs, math.floor(left / (1.1 * per_epoch)))
         if recipe.find_rate and epochs >= 1:
             rate = _found_rate(run, watch, fresh_module(rate), train_data) or rate
-        plan = {"epochs": epochs, "rate": rate, "seconds": per_epoch * epochs}
+        plan = {"epochs": epochs, "rate": rate, "found": watch.facts.get("found_rate"), "seconds": per_epoch * epochs}
         plan = parallel.of_the_first(plan)
         if parallel.rank() == 0:
             storage.write_json(kept, plan)
+    if plan.get("found"):
+        watch.facts["found_rate"] = plan["found"]  # a resumed run says it again
     return dict(plan)
 
 
@@ -278,13 +283,23 @@ def _per_class(labels: np.ndarray, classes: int) -> np.ndarray:
     return np.asarray(len(labels) / (counts * len(np.unique(labels))), dtype=np.float32)
 
 
-def _precision(recipe: Recipe) -> Any:
+def _precision(recipe: Recipe) -> str:
     """Half precision is faster on GPUs; on processors learning in it was slower (measured), so auto is fp32 there."""
     wanted = recipe.precision
     if wanted == "auto":
         gpu = recipe.devices != "cpu" and _has_gpu()
         wanted = ("bf16" if torch.cuda.is_bf16_supported() else "fp16") if gpu and torch.cuda.is_available() else "fp32"
-    return {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}[wanted]
+    return wanted
+
+
+def _device_in_words(recipe: Recipe) -> str:
+    """What computes the steps, and why."""
+    if recipe.devices == "cpu" or not _has_gpu():
+        why = "as you chose" if recipe.devices == "cpu" else "because no GPU was found"
+        return f"PyTorch Lightning {_precision(recipe)} on the CPU, {why}"
+    name = torch.cuda.get_device_name() if torch.cuda.is_available() else "the Apple GPU"
+    several = f", {parallel.world()} of them" if parallel.world() > 1 else ""
+    return f"PyTorch Lightning {_precision(recipe)} on {name}{several}"
 
 
 def _has_gpu() -> bool:
