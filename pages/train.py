@@ -3,8 +3,9 @@
 import streamlit as st
 
 from imgtag.data.dataset import look
+from imgtag.training.concerns import concerns
 from imgtag.training.jobs import resume_training, start_training
-from imgtag.training.runs import concerns, list_runs
+from imgtag.training.runs import list_runs
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.forecast import Forecast
 from imgtag.ui.live import await_news, live_trainings, was_watched
@@ -94,7 +95,7 @@ def set_up() -> None:
 def outcome() -> None:
     """The last training that ended, and how to go on where it did not get far."""
     run_outcome(latest, runs)
-    if latest.state == "interrupted" and st.button("Go on where it stopped", icon=":material/resume:"):
+    if latest.can_go_on and st.button("Go on where it stopped", icon=":material/resume:"):
         with shown_errors():
             resume_training(latest)
             st.rerun()

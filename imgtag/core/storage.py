@@ -16,6 +16,7 @@ import io
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -23,6 +24,8 @@ from typing import IO, Any
 
 from imgtag.core.errors import Conflict, DiskFull, NoAccess
 from imgtag.core.settings import limit
+
+_REPLACE_TRIES, _REPLACE_AGAIN_S = 40, 0.05
 
 
 @contextlib.contextmanager
@@ -83,12 +86,25 @@ def atomic_write(path: Path, data: bytes, *, durable: bool = True) -> None:
                 if durable:
                     file.flush()
                     os.fsync(file.fileno())
-            os.replace(temporary, path)
+            _replace(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
         if durable:
             _flush_folder(path.parent)
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Move over the old file. Windows refuses while somebody reads it (a page, a virus scanner): try again a while."""
+    for _ in range(_REPLACE_TRIES):
+        try:
+            os.replace(temporary, path)
+            return
+        except PermissionError:
+            if os.name != "nt":
+                raise
+            time.sleep(_REPLACE_AGAIN_S)
+    os.replace(temporary, path)
 
 
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from imgtag.data.images import is_picture_name
 from imgtag.data.projects import Project
 
 UNSORTED = ""
+_LOOK_AGAIN_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,31 @@ def look(project: Project) -> Dataset:
     if fresh != index:
         storage.write_json(_index_path(project), fresh, durable=False)
     return Dataset(project, tuple(pictures.values()), tuple(class_names), tuple(copies))
+
+
+class Whereabouts:
+    """Where pictures lie now: files are moved and classes renamed while somebody works with them.
+
+    A sequence of one path for each id (sha256), as it was known, or where a new look finds it.
+    """
+
+    def __init__(self, project: Project, ids: Sequence[str], paths: Sequence[Path]) -> None:
+        self._project, self._ids, self._paths = project, ids, list(paths)
+        self._look_again_at = 0.0
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def __iter__(self) -> Iterator[Path]:
+        return (self[position] for position in range(len(self)))
+
+    def __getitem__(self, position: int) -> Path:
+        path = self._paths[position]
+        if not path.exists() and time.monotonic() >= self._look_again_at:
+            found = look(self._project).by_id
+            self._paths = [found[i].path if i in found else p for i, p in zip(self._ids, self._paths, strict=True)]
+            self._look_again_at = time.monotonic() + _LOOK_AGAIN_S
+        return self._paths[position]
 
 
 def class_folders(project: Project) -> list[str]:

@@ -52,7 +52,7 @@ def open_picture(source: bytes | Path, at_least: int | None = None) -> tuple[Ima
 
     Raises BadPicture with a reason for every file that is not a whole, readable picture.
     """
-    data = source if isinstance(source, bytes) else _read(source)
+    data = source if isinstance(source, bytes) else read_file(source)
     _check_size(data)
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as opened:
@@ -126,7 +126,8 @@ def is_picture_name(name: str) -> bool:
 # ----------------------------------------------------------------------------- steps
 
 
-def _read(path: Path) -> bytes:
+def read_file(path: Path) -> bytes:
+    """The bytes of a picture file. Raises BadPicture when it is too large, gone, or may not be read."""
     try:
         if path.stat().st_size > limit("max_picture_mb") << 20:
             raise _too_large()

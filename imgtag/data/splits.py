@@ -6,7 +6,7 @@ splits.csv holds sha256,split. A picture keeps its split when it is moved, renam
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
 from imgtag.core import locks, storage
@@ -40,6 +40,9 @@ def assign_splits(project: Project, pictures: Sequence[Picture]) -> dict[str, st
     New pictures are dealt out class by class in the order of their sha256, each to the split that is
     furthest behind its share: 70/20/10, or in a project whose folders came with splits, the shares of
     these. A class with two pictures has one to train and one to validate.
+
+    Two things are mended: folders that came without validation give some of their training pictures to it, and
+    a class of which nothing would be learnt (its pictures were sorted into others before) is dealt out again.
     """
     with _lock(project):
         return _assign(project, pictures)
@@ -47,10 +50,14 @@ def assign_splits(project: Project, pictures: Sequence[Picture]) -> dict[str, st
 
 def _assign(project: Project, pictures: Sequence[Picture]) -> dict[str, str]:
     known = read_splits(project)
+    before = dict(known)
     shares = SHARES
     if project.settings.get("splits") == "imported" and known:
+        _hold_back(known, pictures)
         counts = Counter(known[p.id] for p in pictures if p.id in known) or Counter(known.values())
         shares = {split: counts[split] / counts.total() for split in SPLITS}
+    else:
+        _forget_untaught(known, pictures)
     new: dict[str, list[Picture]] = {}
     for picture in pictures:
         if picture.id not in known:
@@ -64,9 +71,34 @@ def _assign(project: Project, pictures: Sequence[Picture]) -> dict[str, str]:
             split = _furthest_behind(dealt[label], shares)
             dealt[label][split] += 1
             known[picture.id] = split
-    if new:
+    if known != before:
         _write(project, known)
     return {p.id: known[p.id] for p in pictures}
+
+
+def _hold_back(known: dict[str, str], pictures: Sequence[Picture]) -> None:
+    """Without validation pictures nothing could be chosen or checked: every class gives its share of training ones."""
+    if any(known.get(p.id) == "val" for p in pictures):
+        return
+    share = SHARES["val"] / (SHARES["train"] + SHARES["val"])
+    for ids in _by_class(p for p in pictures if known.get(p.id) == "train").values():
+        known.update(dict.fromkeys(ids[: round(share * len(ids))], "val"))
+
+
+def _forget_untaught(known: dict[str, str], pictures: Sequence[Picture]) -> None:
+    """The splits of classes without a training picture."""
+    for ids in _by_class(pictures).values():
+        if all(id_ in known and known[id_] != "train" for id_ in ids):
+            for id_ in ids:
+                del known[id_]
+
+
+def _by_class(pictures: Iterable[Picture]) -> dict[str, list[str]]:
+    """Ids by label, in an order that depends on nothing but the ids."""
+    found: dict[str, list[str]] = {}
+    for picture in sorted(pictures, key=lambda p: p.id):
+        found.setdefault(picture.label, []).append(picture.id)
+    return found
 
 
 def _furthest_behind(dealt: Counter[str], shares: Mapping[str, float]) -> str:

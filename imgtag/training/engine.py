@@ -2,48 +2,31 @@
 
 1. Look: every picture goes once through the frozen networks (`looking`; cached).
 2. Learn: a head for each network tells the classes apart by what it saw (`fitting`, or `tuning` step by step).
-3. Tune, if the recipe says so: the first network itself learns on, from its head (`tuning`).
-4. Decide: the tuned network joins or replaces the others only where the validation pictures say so.
+3. Tune, if the recipe says so: the first network itself learns on, from its head (`tuning`), and joins the others or
+   replaces them as far as the validation pictures say so (`joining`).
 """
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from imgtag.core import storage
 from imgtag.core.errors import NotEnough
 from imgtag.data.splits import SPLITS
 from imgtag.training import estimates, head, parallel
 from imgtag.training.backbones import Backbone, at_size, backbone, resolved
-from imgtag.training.extractor import Tuned, forget, load_extractor
-from imgtag.training.features import Unreadable, compute_features
 from imgtag.training.fitting import Fitted, fit_exactly, mixed, refit
-from imgtag.training.looking import Looked, Rows, look_at_pictures, rows_of, views_of
+from imgtag.training.joining import Answered, Parts, fine_tune
+from imgtag.training.looking import Looked, look_at_pictures, rows_of, views_of
 from imgtag.training.model import Member, save_model
 from imgtag.training.predictions import save_predictions
 from imgtag.training.progress import Watch
 from imgtag.training.runs import ManifestRow, Run
 
 log = logging.getLogger(__name__)
-
-_SHARES = (0.0, 0.3, 0.5, 0.7, 1.0)  # parts of the tuned network in the answer that are tried
-
-Parts = dict[str, Rows]  # by split
-Chances = dict[str, np.ndarray]  # probabilities (N, K) by split
-
-
-@dataclass(frozen=True)
-class Answered:
-    """A member of the model with its answers about the run's pictures, by split."""
-
-    member: Member
-    chances: Chances
 
 
 def train(run: Run, watch: Watch) -> None:
@@ -63,10 +46,10 @@ def train(run: Run, watch: Watch) -> None:
     if parallel.world() > 1:
         looked = _seen_together(run, rows, looked)
     rows, manifest = _seen_by_all(run, rows, manifest, looked)
-    parts = [
-        {split: rows_of(run, manifest, looked.features[row.name], split, views_of(run)) for split in SPLITS}
-        for row in rows
-    ]
+    parts: list[Parts] = []
+    for row in rows:
+        seen = looked.features.pop(row.name)  # not kept twice in memory
+        parts.append({split: rows_of(run, manifest, seen, split, views_of(run)) for split in SPLITS})
     if not _enough(parts, looked, watch):
         return
     fitted: list[Fitted] = []
@@ -88,13 +71,7 @@ def train(run: Run, watch: Watch) -> None:
     labels = {split: part.labels for split, part in parts[0].items() if len(part)}
     note = ""
     if recipe.tunes_network and not parallel.any_of(stopped):
-        tuned, stopped, note = _tune(run, watch, rows[0], parts[0], fitted[0])
-        if tuned is not None:
-            answers, note = _decide(answers, tuned, labels)
-            if tuned.member.tuned and all(a.member.tuned is None for a in answers):
-                forget(rows[0], tuned.member.tuned)
-            if all(a.chances is tuned.chances for a in answers):  # it never learnt from the validation pictures
-                watch.facts.pop("refit", None)
+        answers, stopped, note = fine_tune(run, watch, rows[0], parts[0], fitted[0], answers, labels)
     if parallel.rank() == 0:
         _finish(run, watch, answers, labels, looked, fitted, note, parts[0], stopped=stopped)
 
@@ -149,96 +126,7 @@ def _learn_head(run: Run, watch: Watch, part: Parts, number: int, *, stopped: bo
         return fit_exactly(recipe, part["train"], part["val"], classes, watch, number=number, stopped=stopped)
     from imgtag.training.tuning.trainer import learn_head
 
-    return learn_head(run, watch, part["train"], part["val"], None, number).fitted
-
-
-# ----------------------------------------------------------------------------- fine-tuning
-
-
-def _tune(run: Run, watch: Watch, row: Backbone, part: Parts, start: Fitted) -> tuple[Answered | None, bool, str]:
-    """The first network fine-tuned, with its answers; whether it was stopped; a sentence about it."""
-    watch.phase("measuring", "Loading what fine-tuning needs")  # takes seconds
-    from imgtag.training.tuning.trainer import tune_network
-
-    learnt = tune_network(run, watch, row, part["train"], part["val"], start)
-    if parallel.rank() or learnt.fitted.epoch == 0:
-        return None, learnt.fitted.stopped, learnt.note
-    watch.phase("checking", "Checking the fine-tuned network on all pictures")
-    tuned = None
-    if learnt.weights is not None:
-        digest = hashlib.sha256()
-        for name in sorted(learnt.weights):
-            digest.update(learnt.weights[name].tobytes())
-        weights = learnt.weights
-        tuned = Tuned(digest.hexdigest()[:16], lambda: weights)
-    member = Member(row, learnt.fitted.head, 1.0, tuned)
-    if tuned is None:
-        chances = {s: p.probabilities(member.head) for s, p in part.items() if len(p)}
-    else:
-        chances = _ask(run, watch, member, part)
-    return Answered(member, chances), learnt.fitted.stopped, learnt.note
-
-
-def _ask(run: Run, watch: Watch, member: Member, part: Parts) -> Chances:
-    """Answers of a network that no cache knows yet."""
-    extractor = load_extractor(member.row, member.tuned, gpu_allowed=run.recipe.devices != "cpu")
-    answers: Chances = {}
-    total, done = sum(map(len, part.values())), 0
-    scratch = storage.make_folder(run.path / "checking")
-    for split, rows in part.items():
-        if not len(rows):
-            continue
-        seen: dict[str, np.ndarray] = {}
-
-        def on_batch(fresh: dict[str, dict[str, np.ndarray]], seen: dict[str, np.ndarray] = seen) -> None:
-            nonlocal done
-            ids = list(next(iter(fresh.values())))
-            chances = [member.head.probabilities(np.stack([f[i] for i in ids])) for f in fresh.values()]
-            seen.update(zip(ids, np.stack(chances).mean(axis=0), strict=True))
-            done += len(ids)
-            watch.phase("checking", f"Checking the fine-tuned network, picture {done} of {total}", total, done)
-
-        paths = {m.sha256: run.project.path / m.path for m in rows.manifest}
-        bad: list[Unreadable] = []
-        compute_features(scratch, member.row, extractor, list(paths.items()), views_of(run), on_batch, bad)
-        uniform = np.full(len(run.classes), 1 / len(run.classes), np.float32)
-        answers[split] = np.stack([seen.get(m.sha256, uniform) for m in rows.manifest])
-    storage.remove_folder(scratch)
-    return answers
-
-
-def _decide(answers: Sequence[Answered], tuned: Answered, labels: dict[str, np.ndarray]) -> tuple[list[Answered], str]:
-    """How large a part the tuned network gets: the smallest that is as good on the validation pictures as the best.
-
-    As good means: no worse by more than chance would have it, one standard error of the difference (the rule of
-    Breiman et al., Classification and Regression Trees, 1984). `answers` have equal shares, which they keep in
-    proportion.
-    """
-    if "val" not in labels:
-        return list(answers), "Without validation pictures nothing shows that fine-tuning helped: it was not used."
-    others = mixed([a.chances["val"] for a in answers], [a.member.share for a in answers])
-    losses = {s: _losses(mixed([others, tuned.chances["val"]], [1 - s, s]), labels["val"]) for s in _SHARES}
-    best = losses[min(_SHARES, key=lambda s: float(losses[s].mean()))]
-    share = next(s for s in _SHARES if _no_worse(losses[s] - best))
-    if share == 0:
-        note = "Fine-tuning did not make it better on the validation pictures, so the network stayed as it was."
-        return list(answers), note
-    rest = (
-        [replace(a, member=replace(a.member, share=(1 - share) * a.member.share)) for a in answers] if share < 1 else []
-    )
-    note = (
-        f"Fine-tuning made it better on the validation pictures (loss {losses[0.0].mean():.3f} before, "
-        f"{losses[share].mean():.3f} with it); the tuned network has {share:.0%} of the say."
-    )
-    return [replace(tuned, member=replace(tuned.member, share=share)), *rest], note
-
-
-def _no_worse(difference: np.ndarray) -> bool:
-    return bool(difference.mean() <= difference.std() / np.sqrt(len(difference)))
-
-
-def _losses(chances: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    return np.asarray(-np.log(np.maximum(chances[np.arange(len(labels)), labels], 1e-12)))
+    return learn_head(run, watch, part["train"], part["val"], number).fitted
 
 
 # ----------------------------------------------------------------------------- the end

@@ -97,7 +97,9 @@ def phases(
     checking = 0.3
     tuning: dict[str, float] = {}
     if recipe.tunes_network:
-        checking += _CONVERSION_S + count * views / (known_speed(_sized(backbone(recipe.backbones[0]), recipe)) or 50)
+        tuned = _sized(backbone(recipe.backbones[0]), recipe)
+        checking += _CONVERSION_S + count * decode_seconds(tuned, samples) / cores
+        checking += count * views / (known_speed(tuned) or _guess(tuned))
         before = sum(looking.values()) + sum(learning.values()) + checking
         tuning = _tuning_seconds(count, train, recipe, before)
     return {**looking, **learning, **tuning, "checking": checking}

@@ -74,7 +74,8 @@ def load_extractor(row: Backbone, tuned: Tuned | None = None, *, gpu_allowed: bo
     found = storage.read_json(_folder(row, tuned) / "engine.json", {})
     if found.get("made_for") != made_for():
         found = _prepare(row, tuned)
-    reason = f"CPU, {'because no GPU was found' if gpu_allowed else 'as you chose'}. {found['reason']}"
+    why = "because no GPU was found" if gpu_allowed else "as you chose"
+    reason = f"CPU, {why}. {_comparison(found['precision'], found['pictures_per_second'])}"
     if found["engine"] == "torch":
         return Extractor(_torch_network(row, tuned, "cpu"), "PyTorch", reason)
     try:
@@ -92,6 +93,9 @@ def forget(row: Backbone, tuned: Tuned) -> None:
 
 def known_speed(row: Backbone) -> float | None:
     """Pictures a second that the chosen engine did when it was measured here; None when it never was."""
+    on_gpu = storage.read_json(_folder(row, None) / "gpu.json", {}) if _has_gpu() else {}
+    if on_gpu.get("made_for") == made_for():
+        return float(on_gpu["pictures_per_second"])
     found = storage.read_json(_folder(row, None) / "engine.json", {})
     if found.get("made_for") != made_for():
         return None
@@ -147,7 +151,6 @@ def _prepare_alone(row: Backbone, tuned: Tuned | None, folder: Path) -> dict[str
         "engine": "torch" if best == "torch" else "openvino",
         "precision": best,
         "pictures_per_second": {name: round(speed, 1) for name, speed in speeds.items()},
-        "reason": _reason(best, speeds),
     }
     storage.write_json(folder / "engine.json", found)
     if tuned:
@@ -227,11 +230,18 @@ def _torch_gpu(row: Backbone, tuned: Tuned | None) -> Extractor | None:
     import torch
 
     if torch.cuda.is_available():
-        name = torch.cuda.get_device_name(0)
-        return Extractor(_torch_network(row, tuned, "cuda"), f"PyTorch on {name}", f"A GPU was found: {name}.", 64)
-    if torch.backends.mps.is_available():
-        return Extractor(_torch_network(row, tuned, "mps"), "PyTorch on Apple GPU", "The Apple GPU was found.", 32)
-    return None
+        name = torch.cuda.get_device_name()
+        words, network, batch = name, _torch_network(row, tuned, "cuda"), 64
+    elif torch.backends.mps.is_available():
+        words, network, batch = "Apple GPU", _torch_network(row, tuned, "mps"), 32
+    else:
+        return None
+    measured = _folder(row, None) / "gpu.json"
+    if storage.read_json(measured, {}).get("made_for") != made_for():
+        size = row.preprocessing.size
+        speed = _pictures_per_second(network, np.zeros((batch, size, size, 3), np.uint8))
+        storage.write_json(measured, {"made_for": made_for(), "pictures_per_second": round(speed, 1)})
+    return Extractor(network, f"PyTorch on {words}", f"A GPU was found: {words}.", batch)
 
 
 # ----------------------------------------------------------------------------- measuring
@@ -252,7 +262,7 @@ def _least_cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float(((a * b).sum(axis=1) / lengths).min())
 
 
-def _reason(best: str, speeds: dict[str, float]) -> str:
+def _comparison(best: str, speeds: dict[str, float]) -> str:
     words = {"torch": "PyTorch", "f32": "OpenVINO fp32", "bf16": "OpenVINO bf16"}
     listed = ", ".join(f"{words[n]} {s:.0f}" for n, s in sorted(speeds.items(), key=lambda x: -x[1]))
     return f"{words[best]} was the fastest here (pictures a second: {listed})."

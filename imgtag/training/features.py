@@ -6,13 +6,14 @@ the last shard, and the next run computes only what is missing. Never keyed by p
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from safetensors.numpy import save
 
 from imgtag.core import storage
 from imgtag.core.errors import BadPicture
-from imgtag.data.images import open_picture, to_input
+from imgtag.data.images import open_picture, read_file, to_input
 from imgtag.training.backbones import Backbone, Preprocessing
 from imgtag.training.extractor import Extractor
 
@@ -64,33 +65,41 @@ def cached_ids(folder: Path, row: Backbone, view: str = "plain") -> set[str]:
 
 
 def compute_features(
-    folder: Path,
+    folder: Path | None,
     row: Backbone,
     extractor: Extractor,
-    pictures: Sequence[tuple[str, Path]],
+    pictures: Iterable[tuple[str, Path]],
     views: Sequence[str],
     on_batch: Callable[[dict[str, dict[str, np.ndarray]]], None],
     unreadable: list[Unreadable],
 ) -> None:
-    """Compute and cache features of (sha256, path) pairs; pictures that cannot be read are added to `unreadable`.
+    """Compute features of (sha256, path) pairs; pictures that cannot be read are added to `unreadable`.
+
+    folder: where they are kept; None keeps nothing.
 
     on_batch gets each batch's new features by view and sha256 and may raise to stop: what is done is kept.
     Decoding runs in threads beside the network; memory does not grow with the number of pictures.
     """
     shards: dict[str, dict[str, np.ndarray]] = {view: {} for view in views}
+
+    def write() -> None:
+        if folder:
+            _write_shards(folder, row, shards)
+
     written = time.monotonic()
     try:
         with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
             for ids, batch in _batches(pool, row.preprocessing, extractor.batch, pictures, unreadable):
                 fresh = {view: _features_of(extractor, batch, ids, view) for view in views}
-                for view, shard in shards.items():
-                    shard.update(fresh[view])
+                if folder:
+                    for view, shard in shards.items():
+                        shard.update(fresh[view])
                 if len(shards[views[0]]) >= _SHARD or time.monotonic() - written >= _SHARD_S:
-                    _write_shards(folder, row, shards)
+                    write()
                     written = time.monotonic()
                 on_batch(fresh)
     finally:
-        _write_shards(folder, row, shards)
+        write()
 
 
 def mirrored(batch: np.ndarray) -> np.ndarray:
@@ -111,7 +120,7 @@ def _batches(
     pool: ThreadPoolExecutor,
     how: Preprocessing,
     size: int,
-    pictures: Sequence[tuple[str, Path]],
+    pictures: Iterable[tuple[str, Path]],
     unreadable: list[Unreadable],
 ) -> Iterator[tuple[list[str], np.ndarray]]:
     ahead: deque[tuple[str, Path, Future[np.ndarray]]] = deque()
@@ -138,14 +147,14 @@ def _batches(
 
 def _unchanged_input(id_: str, path: Path, how: Preprocessing) -> np.ndarray:
     """The picture, if it still is the one with that sha256: other features must never be kept under its name."""
-    pixels = network_input(path, how)
-    if storage.sha256_of(path) != id_:
+    data = read_file(path)
+    if hashlib.sha256(data).hexdigest() != id_:
         raise BadPicture(
             "The file was changed after the training began.",
             "It holds another picture now.",
             "Train again to use it as it is now.",
         )
-    return pixels
+    return network_input(data, how)
 
 
 def _features_of(extractor: Extractor, batch: np.ndarray, ids: Sequence[str], view: str) -> dict[str, np.ndarray]:

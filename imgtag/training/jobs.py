@@ -51,6 +51,16 @@ def active_run(project: Project) -> Run | None:
     return min(runs, key=lambda run: run.state in ("waiting", "paused"), default=None)
 
 
+def refuse_while_training(project: Project) -> None:
+    """Raise Conflict while a training is at work on the project or waits: its folder must stay where it is."""
+    if active_runs(project):
+        raise Conflict(
+            "A training is at work in this project.",
+            "What it has learnt so far would be lost.",
+            "Stop it on the Train page, or wait until it has ended.",
+        )
+
+
 def stop_training(run: Run) -> None:
     """Ask the trainer to stop; it keeps the best so far."""
     storage.atomic_write(run.path / "stop", b"")

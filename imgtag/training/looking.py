@@ -17,7 +17,7 @@ from imgtag.training.extractor import load_extractor
 from imgtag.training.features import VIEWS, Unreadable, cached_features, compute_features
 from imgtag.training.logistic import Span, fit
 from imgtag.training.progress import Watch
-from imgtag.training.runs import ManifestRow, Run
+from imgtag.training.runs import ManifestRow, Run, files_of
 from imgtag.training.weights import availability, download_weights
 
 log = logging.getLogger(__name__)
@@ -169,7 +169,7 @@ def _look(
     try:
         watch.check_stop()
         for views, pictures in groups.items():
-            todo = [(m.sha256, run.project.path / m.path) for m in pictures]
+            todo = zip([m.sha256 for m in pictures], files_of(run, pictures), strict=True)
             compute_features(run.project.cache, row, extractor, todo, views, on_batch, bad)
     except head.Stopped:
         looked.stopped = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import os
 import platform
 import signal
@@ -61,8 +62,13 @@ def local_world() -> int:
 
 
 def gpus_here() -> int:
-    """NVIDIA GPUs of this machine, counted without loading torch."""
-    return len(glob("/dev/nvidia[0-9]*"))
+    """NVIDIA GPUs of this machine that this process may use, counted without loading torch."""
+    found = len(glob("/dev/nvidia[0-9]*"))
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if allowed is None:
+        return found
+    named = list(itertools.takewhile(lambda name: name not in ("", "-1"), allowed.split(",")))  # the rest is ignored
+    return min(found, len(named))
 
 
 def processes_for(devices: str) -> int:

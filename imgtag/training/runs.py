@@ -23,11 +23,11 @@ from typing import Any
 from imgtag import __version__
 from imgtag.core import locks, storage
 from imgtag.core.errors import NotEnough, NotFound
-from imgtag.core.settings import limit
-from imgtag.data.dataset import Dataset, Picture, look
+from imgtag.data.dataset import Picture, Whereabouts, look
 from imgtag.data.history import place
 from imgtag.data.projects import Project
 from imgtag.data.splits import SPLITS, assign_splits
+from imgtag.training.concerns import concerns
 from imgtag.training.recipes import Recipe, recipe_from
 
 FINAL_STATES = ("finished", "stopped", "failed")
@@ -101,6 +101,11 @@ class Run:
         return self.state in ACTIVE_STATES
 
     @property
+    def can_go_on(self) -> bool:
+        """Whether it was cut off, by a crash or by an error such as a full disk, where it can be resumed."""
+        return self.state == "interrupted" or (self.state == "failed" and (self.path / "resume.ckpt").is_file())
+
+    @property
     def has_model(self) -> bool:
         """Whether there is a model to classify with, and a run around it that explains it."""
         return (self.path / "model" / "model.json").is_file() and self.state != "damaged"
@@ -142,76 +147,6 @@ class Run:
         return "\n".join(text.splitlines()[-last:])
 
 
-@dataclass(frozen=True)
-class Concern:
-    """Something to know before training: what, why it matters, what to do.
-
-    `blocking` prevents the start; a `hint` is no cause for worry.
-    """
-
-    title: str
-    explanation: str
-    remedy: str
-    blocking: bool = False
-    hint: bool = False
-
-
-def concerns(dataset: Dataset) -> list[Concern]:
-    """Warnings about the pictures in plain words, the worst first."""
-    found = []
-    counts = Counter(p.label for p in dataset.labelled)
-    if len(counts) < 2:
-        found.append(
-            Concern(
-                "At least two classes with pictures are needed.",
-                f"There {'is one' if counts else 'is none'} now. A tagger learns by comparing classes.",
-                "Add pictures in class folders, or sort the unsorted ones.",
-                blocking=True,
-            )
-        )
-        return found
-    few = {name: counts[name] for name in dataset.class_names if 0 < counts[name] < limit("few_pictures")}
-    if few:
-        listed = ", ".join(f"{dataset.project.display_name(n)} ({c})" for n, c in list(few.items())[:6])
-        more = f" and {len(few) - 6} more" if len(few) > 6 else ""
-        found.append(
-            Concern(
-                f"{len(few)} class{'es have' if len(few) > 1 else ' has'} under {limit('few_pictures')} pictures.",
-                f"{listed}{more}. What is learnt from so few is shaky, and so is the figure for it.",
-                "Add pictures to them, or move these classes to the trash for now.",
-            )
-        )
-    most, least = max(counts.values()), min(counts.values())
-    if most >= limit("unequal_ratio") * least:
-        largest = dataset.project.display_name(max(counts, key=lambda n: counts[n]))
-        smallest = dataset.project.display_name(min(counts, key=lambda n: counts[n]))
-        found.append(
-            Concern(
-                "The classes are very unequal.",
-                f"“{largest}” has {most} pictures, “{smallest}” {least}. Rare classes are missed more often.",
-                f"Collect more for “{smallest}”. Watch the figures per class on the Review page.",
-            )
-        )
-    if dataset.doubtful:
-        found.append(
-            Concern(
-                f"{len(dataset.doubtful)} pictures lie in two class folders at once.",
-                "They are left out of training, because their label is not clear.",
-                "On the Label page, move each of them to the class it belongs to.",
-            )
-        )
-    if dataset.unsorted:
-        found.append(
-            Concern(
-                f"{len(dataset.unsorted)} pictures are not sorted yet.",
-                "Training uses only pictures that lie in a class.",
-                "Sort them on the Label page, or leave them for later.",
-                hint=True,
-            )
-        )
-    return found
-
-
 def create_run(project: Project, recipe: Recipe) -> Run:
     """Freeze the pictures as they are now into a new run folder. Raises NotEnough."""
     dataset = look(project)
@@ -245,6 +180,11 @@ def create_run(project: Project, recipe: Recipe) -> Run:
         },
     )
     return run
+
+
+def files_of(run: Run, manifest: Sequence[ManifestRow]) -> Whereabouts:
+    """Where these pictures lie now."""
+    return Whereabouts(run.project, [m.sha256 for m in manifest], [run.project.path / m.path for m in manifest])
 
 
 def list_runs(project: Project) -> list[Run]:

@@ -13,7 +13,7 @@ from imgtag.data.projects import (
     restore_project,
     trash_project,
 )
-from imgtag.training.jobs import active_run
+from imgtag.training.jobs import active_run, refuse_while_training
 from imgtag.training.runs import Run, list_runs
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.grid import show_strip, tile
@@ -103,10 +103,12 @@ def _menu(project: Project) -> None:
                 copy = duplicate_project(project, free_title(f"{project.title[:50]} copy"))
                 _done(f"“{copy.title}” was made.")
         if st.button("Move to trash", key=f"trash {project.name}", icon=":material/delete:", width="stretch"):
-            title = project.title
-            trash_project(project)
-            close_project()
-            _done(f"“{title}” is in the trash. It can be restored at the end of this page.")
+            with shown_errors():
+                refuse_while_training(project)
+                title = project.title
+                trash_project(project)
+                close_project()
+                _done(f"“{title}” is in the trash. It can be restored at the end of this page.")
 
 
 def _done(message: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import errno
 import io
@@ -11,6 +12,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -304,3 +306,25 @@ def test_a_cell_that_a_spreadsheet_would_run_is_made_inert(cell: str) -> None:
     text = storage.csv_text(("file", "class"), [{"file": cell, "class": "001"}])
     rows = list(csv.reader(io.StringIO(text, newline="")))
     assert rows == [["file", "class"], ["'" + cell, "001"]]
+
+
+@pytest.mark.parametrize(("system", "refusals", "written"), [("nt", 3, True), ("nt", 1000, False), ("posix", 1, False)])
+def test_a_file_that_somebody_reads_on_windows_is_replaced_a_moment_later(
+    system: str, refusals: int, written: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "new").write_bytes(b"new")
+    (tmp_path / "old").write_bytes(b"old")
+    asked = 0
+
+    def replace(source: Path, target: Path) -> None:
+        nonlocal asked
+        asked += 1
+        if asked <= refusals:
+            raise PermissionError
+        os.replace(source, target)
+
+    monkeypatch.setattr(storage, "os", SimpleNamespace(name=system, replace=replace))
+    monkeypatch.setattr(storage, "_REPLACE_AGAIN_S", 0.0)
+    with contextlib.nullcontext() if written else pytest.raises(PermissionError):
+        storage._replace(tmp_path / "new", tmp_path / "old")
+    assert (tmp_path / "old").read_bytes() == (b"new" if written else b"old")

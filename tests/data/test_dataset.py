@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgtag.core.errors import NotFound
-from imgtag.data.dataset import class_folders, look, natural_key
+from imgtag.data import edits
+from imgtag.data.dataset import Whereabouts, class_folders, look, natural_key
 from imgtag.data.projects import Project
 from tests.drawing import picture, sha, write_tree
 
@@ -180,3 +181,14 @@ def test_looking_while_another_process_moves_pictures_and_renames_classes_never_
         mover.wait()
         mover.stdout.close()
     assert len(look(shapes).by_id) == 24
+
+
+def test_pictures_are_found_again_where_they_were_moved_to(shapes: Project) -> None:
+    known = look(shapes).labelled
+    where = Whereabouts(shapes, [p.id for p in known], [p.path for p in known])
+    assert list(where) == [p.path for p in known]
+    edits.rename_class(shapes, "circle", "disc")
+    again = {p.id: p.path for p in look(shapes).labelled}
+    assert list(where) == [again[p.id] for p in known] != [p.path for p in known]
+    again[known[3].id].unlink()
+    assert not where[3].exists() and len(where) == 24

@@ -89,3 +89,32 @@ def test_every_picture_gets_one_split_and_no_class_is_more_than_one_picture_off(
         found = Counter(splits[p.id] for p in pretend(size, f"class {n}"))
         for split, share in (("train", 0.7), ("val", 0.2), ("test", 0.1)):
             assert abs(found[split] - share * size) <= 1
+
+
+def test_folders_without_validation_give_some_training_pictures_to_it_once(project: Project) -> None:
+    old = [*pretend(18, "a"), *pretend(9, "b"), *pretend(1, "c")]
+    tested = pretend(5, "d")
+    record_splits(project, {**{p.id: "train" for p in old}, **{p.id: "test" for p in tested}})
+    splits = assign_splits(project, [*old, *tested])
+    found = {label: Counter(splits[p.id] for p in old if p.label == label) for label in "abc"}
+    assert found == {"a": {"train": 14, "val": 4}, "b": {"train": 7, "val": 2}, "c": {"train": 1}}
+    assert {splits[p.id] for p in tested} == {"test"}
+    assert assign_splits(project, [*old, *tested]) == splits == read_splits(project)
+
+
+def test_a_class_made_of_checking_pictures_only_is_dealt_out_again(project: Project) -> None:
+    """They were sorted out of other classes: nothing would be learnt of the new one."""
+    first = assign_splits(project, pretend(30))
+    moved = [Picture(p.id, p.path, "b", 0) for p in pretend(30) if first[p.id] != "train"]
+    rest = [p for p in pretend(30) if first[p.id] == "train"]
+    second = assign_splits(project, [*rest, *moved])
+    assert Counter(second[p.id] for p in moved) == {"train": 6, "val": 2, "test": 1}
+    assert all(second[p.id] == "train" for p in rest)
+
+
+def test_imported_classes_without_training_pictures_stay_as_they_came(project: Project) -> None:
+    only_tested = pretend(4, "b")
+    imported = {p.id: "train" if n else "val" for n, p in enumerate(pretend(9))} | {p.id: "test" for p in only_tested}
+    record_splits(project, imported)
+    splits = assign_splits(project, [*pretend(9), *only_tested])
+    assert {splits[p.id] for p in only_tested} == {"test"}

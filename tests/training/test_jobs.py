@@ -18,7 +18,7 @@ import pytest
 from safetensors.numpy import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from imgtag.core import locks
+from imgtag.core import locks, storage
 from imgtag.core.errors import Conflict, NotEnough
 from imgtag.data.projects import Project, create_project
 from imgtag.review.metrics import evaluate, read_predictions
@@ -30,6 +30,7 @@ from imgtag.training.jobs import (
     active_runs,
     continue_training,
     pause_training,
+    refuse_while_training,
     resume_training,
     start_training,
     stop_training,
@@ -37,7 +38,7 @@ from imgtag.training.jobs import (
 )
 from imgtag.training.model import load_model
 from imgtag.training.recipes import make_recipe
-from imgtag.training.runs import Run, list_runs
+from imgtag.training.runs import Run, create_run, list_runs
 from tests.drawing import picture, write_tree
 from tests.prepared import ROW, link_backbones, many_pictures
 from tests.trainers import no_trainer_left, until  # noqa: F401 -- a fixture
@@ -377,3 +378,13 @@ def test_a_full_disk_ends_a_fine_tuning_in_words_and_it_resumes_when_there_is_sp
     stop_training(again)
     stopped = wait_for(again)
     assert stopped.state == "stopped" and stopped.has_model, stopped.log_text()
+
+
+def test_a_project_at_work_may_not_be_moved_away(shapes: Project) -> None:
+    refuse_while_training(shapes)
+    run = create_run(shapes, make_recipe())
+    with locks.locked(run.path / "lock"), pytest.raises(Conflict) as refused:
+        refuse_while_training(shapes)
+    assert "Stop it" in refused.value.next_step
+    storage.write_json(run.path / "status.json", {"state": "finished"})
+    refuse_while_training(shapes)

@@ -83,6 +83,19 @@ def test_as_many_processes_as_asked_for_and_no_more_than_gpus() -> None:
     assert parallel.processes_for("3") == (min(3, gpus) if gpus else 3)
 
 
+@pytest.mark.parametrize(
+    ("allowed", "expected"), [(None, 4), ("0", 1), ("2,3", 2), ("", 0), ("-1", 0), ("0,-1,2", 1), ("0,1,2,3,4,5", 4)]
+)
+def test_gpus_that_may_not_be_used_do_not_count(
+    allowed: str | None, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parallel, "glob", lambda pattern: [f"/dev/nvidia{n}" for n in range(4)])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if allowed is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", allowed)
+    assert parallel.gpus_here() == expected
+
+
 # ----------------------------------------------------------------------------- two at one run
 
 

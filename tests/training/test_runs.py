@@ -18,9 +18,10 @@ from imgtag.data.dataset import look
 from imgtag.data.projects import Project
 from imgtag.data.splits import record_splits
 from imgtag.review.metrics import evaluate, read_predictions
+from imgtag.training.concerns import concerns
 from imgtag.training.model import load_model
 from imgtag.training.recipes import Recipe
-from imgtag.training.runs import ACTIVE_STATES, FINAL_STATES, Run, concerns, create_run, find_run, list_runs
+from imgtag.training.runs import ACTIVE_STATES, FINAL_STATES, Run, create_run, find_run, list_runs
 from tests.drawing import picture, sha, write_tree
 from tests.prepared import draw_numbers
 
@@ -289,6 +290,24 @@ def test_one_class_is_a_blocking_concern_in_words(project: Project) -> None:
     (found,) = concerns(look(project))
     assert found.blocking
     assert "two classes" in found.title and found.explanation and found.remedy
+
+
+def test_imported_classes_that_are_for_checking_only_are_named(shapes: Project) -> None:
+    of = {p.id: p.label for p in look(shapes).labelled}
+    record_splits(shapes, {id_: "test" if label == "circle" else "train" for id_, label in of.items()})
+    (found,) = concerns(look(shapes))
+    assert found.title == "1 class has no training pictures."
+    assert "circle" in found.explanation and not found.blocking
+
+
+def test_what_failed_with_a_round_learnt_can_go_on(shapes: Project) -> None:
+    run = create_run(shapes, Recipe())
+    storage.write_json(run.path / "status.json", {"state": "failed"})
+    assert not Run(run.path).can_go_on
+    (run.path / "resume.ckpt").touch()
+    assert Run(run.path).can_go_on
+    storage.write_json(run.path / "status.json", {"state": "finished"})
+    assert not Run(run.path).can_go_on
 
 
 def test_small_classes_are_named_with_their_numbers(shapes: Project) -> None:

@@ -91,7 +91,7 @@ def test_every_setting_has_its_place_in_the_form() -> None:
 def test_a_changed_setting_makes_a_custom_recipe_and_can_be_taken_back(shapes: Project, started: list[Recipe]) -> None:
     app = opened("train", shapes)
     field(app, "text_input", "Extra layers (hidden layers of the head)").input("64,16").run()
-    assert "Extra layers (hidden layers of the head): **64\\, 16**" in texts(app)
+    assert "hidden layers of the head\\): **64\\, 16**" in texts(app)
     train(app)
     press(app, "Take back my settings")
     train(app)

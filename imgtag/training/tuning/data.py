@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Sampler
 
 from imgtag.core.errors import BadPicture
+from imgtag.data.dataset import Whereabouts
 from imgtag.training import parallel
 from imgtag.training.augmentation import augmentation, roomy_input
 from imgtag.training.backbones import Preprocessing
@@ -25,7 +27,12 @@ class Pictures:
     """
 
     def __init__(
-        self, paths: Sequence[Path], labels: np.ndarray, how: Preprocessing, names: Sequence[str] | None, seed: int
+        self,
+        paths: Sequence[Path] | Whereabouts,
+        labels: np.ndarray,
+        how: Preprocessing,
+        names: Sequence[str] | None,
+        seed: int,
     ) -> None:
         self.paths, self.labels, self.how, self.names, self.seed = paths, labels, how, names, seed
         self._change: Any = None
@@ -97,18 +104,29 @@ class Order(Sampler[tuple[int, int]]):
 
 
 def loader(
-    data: Pictures | Seen, batch_size: int, seed: int, *, shuffled: bool, weights: np.ndarray | None = None
+    data: Pictures | Seen,
+    batch_size: int,
+    seed: int,
+    *,
+    shuffled: bool,
+    weights: np.ndarray | None = None,
+    ahead: bool = False,
 ) -> DataLoader[Any]:
-    """Batches for this process; `batch_size` counts the pictures of all processes together."""
-    # On a processor the decoding would only take time from the training; beside a GPU it must not be waited for.
-    workers = min(8, os.cpu_count() or 1) if torch.cuda.is_available() and isinstance(data, Pictures) else 0
+    """Batches for this process; `batch_size` counts the pictures of all processes together.
+
+    ahead: pictures are decoded by processes beside a GPU, which must not wait for them; where a processor learns,
+    they would only take its time.
+    """
     options: dict[str, Any] = {}
-    if workers:
-        options = {"num_workers": workers, "persistent_workers": True, "multiprocessing_context": "forkserver"}
+    if ahead and isinstance(data, Pictures):
+        # Not by fork: the GPU's driver does not survive it. Windows has no server to fork from.
+        how = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+        workers = min(8, os.cpu_count() or 1)
+        options = {"num_workers": workers, "persistent_workers": True, "multiprocessing_context": how}
     return DataLoader(
         data,  # type: ignore[arg-type]  # anything with a length and items will do
         batch_size=max(1, -(-batch_size // parallel.world())),
         sampler=Order(len(data), seed, shuffled=shuffled, weights=weights),
-        pin_memory=torch.cuda.is_available(),
+        pin_memory=ahead,
         **options,
     )

@@ -34,7 +34,7 @@ from imgtag.training.looking import Rows
 from imgtag.training.networks import build
 from imgtag.training.progress import Watch
 from imgtag.training.recipes import Recipe
-from imgtag.training.runs import Run
+from imgtag.training.runs import Run, files_of
 from imgtag.training.tuning import BEST, LAST
 from imgtag.training.tuning.data import Pictures, Seen, loader
 from imgtag.training.tuning.module import Tagger, TorchHead, fresh_layers
@@ -43,6 +43,7 @@ from imgtag.training.weights import pretrained_weights
 
 log = logging.getLogger(__name__)
 
+_BEST_HEAD = "best-head.ckpt"
 _PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}  # Lightning's names
 
 
@@ -55,30 +56,27 @@ class Learnt:
     note: str = ""
 
 
-def learn_head(run: Run, watch: Watch, train: Rows, val: Rows, start: Fitted | None, number: int = 0) -> Learnt:
+def learn_head(run: Run, watch: Watch, train: Rows, val: Rows, number: int = 0) -> Learnt:
     """A head with hidden layers, dropout and optimizer as the recipe says, on features: seconds."""
     recipe = run.recipe
     features, labels = train.learnt_features, train.learnt_labels
-    scaler = start.scaler if start else Scaler.of(features)
-    sizes = [features.shape[1], *recipe.hidden, len(run.classes)]
-    layers = start.layers if start else tuple(fresh_layers(sizes, recipe.seed))
+    layers = fresh_layers([features.shape[1], *recipe.hidden, len(run.classes)], recipe.seed)
     data = (Seen(features, labels), Seen(val.views[0], val.labels) if len(val) else None)
     phase = f"learning {number}" if number else "learning"
-    return _learn(run, watch, None, scaler, layers, data, labels, probe=start is not None, phase=phase)
+    return _learn(run, watch, None, Scaler.of(features), layers, data, labels, phase=phase)
 
 
 def tune_network(run: Run, watch: Watch, row: Backbone, train: Rows, val: Rows, start: Fitted) -> Learnt:
     """Network and head on pictures, from a head fitted already (LP-FT: Kumar et al. 2022, arXiv 2202.10054)."""
-    recipe, project = run.recipe, run.project
+    recipe = run.recipe
     network = build(row, pretrained_weights(row))
     network = network.to(memory_format=torch.channels_last)  # twice as fast for convolutions on processors
 
     def pictures(rows: Rows, names: Sequence[str] | None) -> Pictures:
-        paths = [project.path / m.path for m in rows.manifest]
-        return Pictures(paths, rows.labels, row.preprocessing, names, recipe.seed)
+        return Pictures(files_of(run, rows.manifest), rows.labels, row.preprocessing, names, recipe.seed)
 
     data = (pictures(train, recipe.augmentation), pictures(val, None) if len(val) else None)
-    return _learn(run, watch, network, start.scaler, start.layers, data, train.labels, probe=True, phase="tuning")
+    return _learn(run, watch, network, start.scaler, start.layers, data, train.labels, phase="tuning")
 
 
 def _learn(
@@ -90,21 +88,24 @@ def _learn(
     data: tuple[Any, Any],
     labels: np.ndarray,
     *,
-    probe: bool,
     phase: str,
 ) -> Learnt:
     recipe, classes = run.recipe, len(run.classes)
     watch.facts["learns_on"] = _device_in_words(recipe)
     torch.manual_seed(recipe.seed)
     weights = class_weights(labels, classes)
-    per_class = _per_class(labels, classes) if recipe.balance == "weights" else None
+    per_class = _per_class(labels, weights, classes) if recipe.balance == "weights" else None
     drawn = weights.astype(np.float64) if recipe.balance == "sampling" else None
+    probe = network is not None  # its head was fitted already
 
     def fresh_module(rate: float) -> Tagger:
         return Tagger(recipe, network, TorchHead(scaler, layers, recipe.dropout), per_class, rate=rate, probe=probe)
 
-    train_data = loader(data[0], recipe.batch_size, recipe.seed, shuffled=True, weights=drawn)
-    val_data = loader(data[1], 2 * recipe.batch_size, recipe.seed, shuffled=False) if data[1] is not None else None
+    ahead = _kind_of_device(recipe) == "cuda"
+    train_data = loader(data[0], recipe.batch_size, recipe.seed, shuffled=True, weights=drawn, ahead=ahead)
+    val_data = None
+    if data[1] is not None:
+        val_data = loader(data[1], 2 * recipe.batch_size, recipe.seed, shuffled=False, ahead=ahead)
     plan = _plan(run, watch, fresh_module, train_data, val_data, phase)
     module = fresh_module(plan["rate"])
     if network is not None and plan["epochs"] < 1:
@@ -135,9 +136,10 @@ def _fit(
     """Train; returns the state of the best round. Checkpoints of a network stay until the run has its result."""
     measure = "val_loss" if val_data is not None else "train_loss"
     resumable = reporter.phase == "tuning"  # a head is learnt again in seconds
+    best_file = BEST if resumable else _BEST_HEAD  # a resumed tuning learns its head again, and keeps its best round
     callbacks: list[Callback] = [reporter]
     callbacks.append(EarlyStopping(measure, patience=run.recipe.patience, check_on_train_epoch_end=val_data is None))
-    callbacks.append(_checkpoint(run, BEST, measure, validates=val_data is not None))
+    callbacks.append(_checkpoint(run, best_file, measure, validates=val_data is not None))
     if resumable:
         callbacks.append(_checkpoint(run, LAST, None, validates=val_data is not None))
     last = run.path / LAST
@@ -149,18 +151,18 @@ def _fit(
     if reporter.best_epoch == 0:
         parallel.wait_for_all()
         if trainer.is_global_zero:
-            _remove(run, BEST, LAST)
+            _remove(run, best_file, LAST)
         raise ImgtagError(
             "The learning broke down: the loss is no number any more.",
             "This happens when the step size (learning rate) is too large.",
             "Choose a smaller one, or let it be found.",
         )
     parallel.wait_for_all()
-    best = torch.load(run.path / BEST, map_location="cpu", weights_only=True)
+    best = torch.load(run.path / best_file, map_location="cpu", weights_only=True)
     state: dict[str, Any] = best["state_dict"]
     parallel.wait_for_all()
     if trainer.is_global_zero and not resumable:
-        _remove(run, BEST)
+        _remove(run, best_file)
     return state
 
 
@@ -185,7 +187,7 @@ def _remove(run: Run, *names: str) -> None:
 def _trainer(run: Run, callbacks: list[Callback], epochs: int) -> Trainer:
     several = parallel.world() > 1
     return Trainer(
-        accelerator="cpu" if run.recipe.devices == "cpu" or not _has_gpu() else "gpu",
+        accelerator="cpu" if _kind_of_device(run.recipe) == "cpu" else "gpu",
         devices=parallel.local_world(),
         num_nodes=max(1, parallel.world() // parallel.local_world()),
         # Without buffers there is nothing to exchange while validating, where the processes have unequal shares.
@@ -241,7 +243,7 @@ def _seconds_allowed(recipe: Recipe, watch: Watch) -> float:
 
 def seconds_per_step(module: Tagger, x: torch.Tensor, labels: torch.Tensor) -> float:
     """Time of one step forth and back on a batch, the best of two after one that warms up; the weights stay."""
-    device = torch.device("cuda" if module.recipe.devices != "cpu" and _has_gpu() else "cpu")
+    device = torch.device(_kind_of_device(module.recipe))
     module.to(device).train()
     best = math.inf
     for attempt in range(MEASURED_STEPS):
@@ -277,33 +279,38 @@ def _found_rate(run: Run, watch: Watch, module: Tagger, train_data: Any) -> floa
     return float(chosen) if chosen else None
 
 
-def _per_class(labels: np.ndarray, classes: int) -> np.ndarray:
-    """A weight for each class, float32 (K,), larger for rare ones; 1 on average over the pictures."""
-    counts = np.maximum(np.bincount(labels, minlength=classes), 1)
-    return np.asarray(len(labels) / (counts * len(np.unique(labels))), dtype=np.float32)
+def _per_class(labels: np.ndarray, weights: np.ndarray, classes: int) -> np.ndarray:
+    """The weight of each class, float32 (K,), from those of the rows; 1 where there is no row."""
+    per_class = np.ones(classes, np.float32)
+    per_class[labels] = weights
+    return per_class
 
 
 def _precision(recipe: Recipe) -> str:
     """Half precision is faster on GPUs; on processors learning in it was slower (measured), so auto is fp32 there."""
     wanted = recipe.precision
     if wanted == "auto":
-        gpu = recipe.devices != "cpu" and _has_gpu()
-        wanted = ("bf16" if torch.cuda.is_bf16_supported() else "fp16") if gpu and torch.cuda.is_available() else "fp32"
+        nvidia = _kind_of_device(recipe) == "cuda"
+        wanted = ("bf16" if torch.cuda.is_bf16_supported() else "fp16") if nvidia else "fp32"
     return wanted
 
 
 def _device_in_words(recipe: Recipe) -> str:
     """What computes the steps, and why."""
-    if recipe.devices == "cpu" or not _has_gpu():
+    kind = _kind_of_device(recipe)
+    if kind == "cpu":
         why = "as you chose" if recipe.devices == "cpu" else "because no GPU was found"
         return f"PyTorch Lightning {_precision(recipe)} on the CPU, {why}"
-    name = torch.cuda.get_device_name() if torch.cuda.is_available() else "the Apple GPU"
+    name = torch.cuda.get_device_name() if kind == "cuda" else "the Apple GPU"
     several = f", {parallel.world()} of them" if parallel.world() > 1 else ""
     return f"PyTorch Lightning {_precision(recipe)} on {name}{several}"
 
 
-def _has_gpu() -> bool:
-    return bool(torch.cuda.is_available() or torch.backends.mps.is_available())
+def _kind_of_device(recipe: Recipe) -> str:
+    """cuda, mps or cpu: the first that is there and wanted."""
+    if recipe.devices == "cpu":
+        return "cpu"
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 class _quiet(warnings.catch_warnings):

@@ -149,3 +149,11 @@ def test_a_picture_that_became_unreadable_is_grey(paths: list[Path], names: tupl
         assert pixels.shape == (32, 32, 3) and bool((pixels == 127).all())
     (batch, labels), *_ = loader(data, 6, 0, shuffled=False)
     assert batch.shape == (6, 32, 32, 3) and labels.tolist() == [0, 1, 2, 3, 4, 5]
+
+
+def test_beside_a_gpu_processes_decode_that_were_not_forked_from_this_one(paths: list[Path]) -> None:
+    beside = loader(pictures(paths), 2, 0, shuffled=True, ahead=True)
+    assert beside.num_workers > 0
+    assert beside.multiprocessing_context.get_start_method() in ("forkserver", "spawn")
+    assert loader(pictures(paths), 2, 0, shuffled=True).num_workers == 0
+    assert loader(Seen(np.zeros((6, 3), np.float16), np.arange(6)), 2, 0, shuffled=True, ahead=True).num_workers == 0

@@ -260,6 +260,9 @@ def test_the_finder_draws_its_curve_and_chooses_from_it(coins: Project, batch_si
     assert rounds(run)
     left = {path.name for path in run.path.iterdir() if path.suffix == ".ckpt" or path.is_dir()}
     assert left <= {"best.ckpt", "resume.ckpt", "tb"}
+    resumed = Watch(run.path)
+    tune(run, resumed)
+    assert resumed.facts["found_rate"] == plan["rate"], "a resumed run knows what was found"
 
 
 # ----------------------------------------------------------------------------- heads
@@ -279,10 +282,17 @@ def told_apart(run: Run, split: str) -> Rows:
 def test_a_head_is_learnt_step_by_step(coins: Project, changes: Sequence[str]) -> None:
     run = a_run(coins, "layers=frozen", "epochs=30", "patience=30", "learning_rate=auto", *changes)
     train = told_apart(run, "train")
-    learnt = learn_head(run, Watch(run.path), train, told_apart(run, "val"), None)
+    learnt = learn_head(run, Watch(run.path), train, told_apart(run, "val"))
     assert learnt.weights is None
     assert len(learnt.fitted.layers) == len(run.recipe.hidden) + 1
     chances = train.probabilities(learnt.fitted.head)
     assert (chances.argmax(1) == train.labels).mean() == 1
     assert [row["epoch"] for row in run.metrics() if row["phase"] == "learning"][-1] <= 30
     assert not list(run.path.glob("*.ckpt"))
+
+
+def test_a_head_that_is_learnt_again_leaves_the_checkpoints_of_a_resumed_tuning(coins: Project) -> None:
+    run = a_run(coins, "layers=all", "hidden=8", "epochs=2")
+    (run.path / "best.ckpt").write_bytes(b"the best round of tuning")
+    learn_head(run, Watch(run.path), rows(run, "train"), rows(run, "val"))
+    assert (run.path / "best.ckpt").read_bytes() == b"the best round of tuning"
