@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -42,13 +43,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             as_json,
         )
     if options.json:
-        print(json.dumps(result, ensure_ascii=False))
+        print(json.dumps(result))  # in ASCII: no terminal or pipe can fail to take it
     return 0
 
 
 def _refuse(error: ImgtagError, as_json: bool) -> int:
     if as_json:
-        print(json.dumps({"error": error.as_dict()}, ensure_ascii=False))
+        print(json.dumps({"error": error.as_dict()}))
     else:
         print(f"{error.title}\n{error.explanation}\n{error.next_step}".strip(), file=sys.stderr)
     return 2
@@ -174,7 +175,9 @@ def _classify(options: argparse.Namespace) -> Result:
     if options.csv:
         from imgtag.serving.tables import answers_csv
 
-        storage.atomic_write(Path(options.csv).absolute(), answers_csv(answers).encode("utf-8-sig"))
+        storage.atomic_write(
+            Path(options.csv).absolute(), answers_csv(answers, options.top).encode("utf-8-sig", "backslashreplace")
+        )
         _say(options, f"Written: {options.csv}")
     return [answer.as_dict() for answer in answers]
 
@@ -190,16 +193,21 @@ def _planned(what: str) -> Callable[[argparse.Namespace], Result]:
 def _serve(options: argparse.Namespace) -> Result:
     app = Path(__file__).resolve().parents[1] / "app.py"
     command = [sys.executable, str(app), "--host", options.host, "--port", str(options.port)]
-    os.execv(sys.executable, command)  # noqa: S606 (our own interpreter and file)
+    if os.name == "nt":  # there execv neither waits nor takes a path with spaces
+        sys.exit(subprocess.call(command))  # noqa: S603 (our own interpreter and file)
+    os.execv(sys.executable, command)  # noqa: S606 (the same)
 
 
 # ----------------------------------------------------------------------------- helpers
 
 
 def _create(name: str) -> Project:
-    path = Path(name).expanduser()
-    if len(path.parts) == 1:
+    if len(Path(name).parts) == 1:
         return create_project(name)
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError as error:
+        raise BadName(f"There is no folder “{name}”.", f"{error}.", "Write the whole path.") from error
     if path.exists():
         raise BadName(
             f"{path} exists already and is no project.", "A new project needs a new folder.", "Name another one."

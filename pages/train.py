@@ -4,8 +4,9 @@ import streamlit as st
 
 from imgtag.data.dataset import look
 from imgtag.training.concerns import concerns
-from imgtag.training.jobs import resume_training, start_training
+from imgtag.training.jobs import start_training
 from imgtag.training.runs import list_runs
+from imgtag.training.turns import machine_is_busy
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.forecast import Forecast
 from imgtag.ui.live import await_news, live_trainings, was_watched
@@ -13,7 +14,7 @@ from imgtag.ui.navigation import link, require_project
 from imgtag.ui.own_settings import OwnSettings
 from imgtag.ui.recipes import choose_preset
 from imgtag.ui.runs import last_ended, run_outcome, runs_table
-from imgtag.ui.text import count, duration
+from imgtag.ui.text import count, duration, literal
 from imgtag.ui.widgets import empty_state, page_title, scroll_to_top, show_flash
 
 project = require_project()
@@ -58,9 +59,9 @@ def what_is_ready() -> None:
 @st.fragment
 def set_up() -> None:
     """The presets, own settings, and the button."""
-    forecast = Forecast(project, dataset, runs, busy=bool(active))
+    forecast = Forecast(project, dataset, runs, busy=bool(active) or machine_is_busy())
     card = choose_preset(project, runs, forecast)
-    own = OwnSettings(project, dataset, card.recipe, card.name)
+    own = OwnSettings(project, dataset, card.recipe, card.start)
     changed = st.container()  # always there, so that what stands below is not drawn twice while it moves
     recipe = own.show()
     with changed:
@@ -92,15 +93,6 @@ def set_up() -> None:
     forecast.keep_fresh()
 
 
-def outcome() -> None:
-    """The last training that ended, and how to go on where it did not get far."""
-    run_outcome(latest, runs)
-    if latest.can_go_on and st.button("Go on where it stopped", icon=":material/resume:"):
-        with shown_errors():
-            resume_training(latest)
-            st.rerun()
-
-
 if st.session_state.pop("_just started", False):
     scroll_to_top()
 # Who watched a training finds its result in the same place; what stands below stays where it is.
@@ -111,17 +103,18 @@ with st.container():
     else:
         await_news(project)
     if news:
-        outcome()
+        run_outcome(latest, runs)
 with st.container(border=True, key=f"set up {project.name}"):
     what_is_ready()
     set_up()
 for worry in () if active else worries:
     show = st.error if worry.blocking else st.info if worry.hint else st.warning
-    show(f"**{worry.title}**  \n{worry.explanation}  \n{worry.remedy}", icon=":material/info:")
+    title, *rest = map(literal, (worry.title, worry.explanation, worry.remedy))
+    show("  \n".join((f"**{title}**", *rest)), icon=":material/info:")
 if blocked and not active:
     link("label" if dataset.unsorted else "collect", "Sort pictures" if dataset.unsorted else "Collect pictures")
 if latest and not active and not news:
-    outcome()
+    run_outcome(latest, runs)
 if runs:
     st.subheader("All trainings", anchor=False)
     picked = runs_table(runs)

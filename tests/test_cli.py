@@ -168,6 +168,7 @@ def test_the_tag_is_the_class_folder_and_people_read_the_display_name(numbers: P
 # ----------------------------------------------------------------------------- refusals
 
 REFUSALS = {
+    "the home of nobody": ("new", "~nobody-here/toys"),
     "an unknown project": ("train", "nowhere"),
     "a name that cannot be a folder": ("new", "a:b"),
     "a preset that does not exist": ("train", "numbers", "--preset", "fastest"),

@@ -94,17 +94,17 @@ def atomic_write(path: Path, data: bytes, *, durable: bool = True) -> None:
             _flush_folder(path.parent)
 
 
-def _replace(temporary: Path, path: Path) -> None:
-    """Move over the old file. Windows refuses while somebody reads it (a page, a virus scanner): try again a while."""
+def _replace(source: Path, path: Path) -> None:
+    """os.replace; Windows refuses it while somebody reads one of them (a page, a virus scanner): try again a while."""
     for _ in range(_REPLACE_TRIES):
         try:
-            os.replace(temporary, path)
+            os.replace(source, path)
             return
         except PermissionError:
             if os.name != "nt":
                 raise
             time.sleep(_REPLACE_AGAIN_S)
-    os.replace(temporary, path)
+    os.replace(source, path)
 
 
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
@@ -144,7 +144,7 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         try:
             with open(temporary, "wb") as file:
                 yield file
-            os.replace(temporary, path)
+            _replace(temporary, path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -176,7 +176,7 @@ def move(source: Path, target: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         target = free_place(target)
         try:
-            os.replace(source, target)
+            _replace(source, target)
         except FileNotFoundError as error:
             raise Conflict(
                 f"“{source.name}” is no longer where it was.",

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from imgtag.core import storage
-from imgtag.core.errors import NotFound
+from imgtag.core.errors import DiskFull, NoAccess, NotFound
 from imgtag.data.images import is_picture_name
 from imgtag.data.projects import Project
 
@@ -120,7 +120,8 @@ def look(project: Project) -> Dataset:
         else:
             pictures[sha] = picture
     if fresh != index:
-        storage.write_json(_index_path(project), fresh, durable=False)
+        with contextlib.suppress(DiskFull, NoAccess):  # only slower then; a full disk must not hide the trash
+            storage.write_json(_index_path(project), fresh, durable=False)
     return Dataset(project, tuple(pictures.values()), tuple(class_names), tuple(copies))
 
 

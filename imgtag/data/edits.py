@@ -57,6 +57,8 @@ def trash_pictures(project: Project, ids: Sequence[str]) -> Change:
     with locks.locked(project.lock):
         dataset = look(project)
         found = [dataset.by_id[id_] for id_ in dict.fromkeys(ids) if id_ in dataset.by_id]
+        # With its copies, or one of them would take its place.
+        found += [copy for copy in dataset.copies if copy.id in set(ids)]
         moves = _carry_out(project, "trash", [(p.id, p.path, _trash_place(project, p.path)) for p in found])
     return Change(len(moves), tuple(id_ for id_ in ids if id_ not in dataset.by_id))
 
@@ -137,6 +139,8 @@ def undo(project: Project) -> Change:
         batch = last_batch(project)
         if not batch:
             raise NotFound("There is nothing to undo.", "No change is on record.", "")
+        if batch[0]["action"] == "rename class" and same_name(*batch[0]["classes"]):
+            return _case_back(project, batch)
         missing: list[str] = []
         moves = _carry_out(project, "undo", _steps_back(project, batch, missing), undoes=str(batch[0]["batch"]))
         if batch[0]["action"] in ("rename class", "merge classes"):
@@ -148,10 +152,24 @@ def undo(project: Project) -> Change:
     return Change(len(moves), tuple(missing))
 
 
+def _case_back(project: Project, batch: Sequence[dict[str, Any]]) -> Change:
+    """Undo a renaming that changed nothing but the case: file by file, some systems would see every place taken."""
+    old, new = batch[0]["classes"]
+    moves = []
+    if new in class_folders(project):
+        _step_over(project, new, old)
+        moves = [Move(id_, target, origin) for row in batch for id_, origin, target in row["moves"]]
+    remember(project, "undo", moves, undoes=str(batch[0]["batch"]))
+    _move_entry(project, new, old)
+    return Change(len(moves))
+
+
 def put_in_doubt(project: Project, id_: str, classes: Sequence[str], import_batch: str) -> None:
     """Move a picture that came under several classes to unsorted and remember which they were."""
     with locks.locked(project.lock):
-        picture = look(project).picture(id_)
+        picture = look(project).by_id.get(id_)
+        if picture is None:  # trashed meanwhile in another window: that decides it
+            return
         target = project.unsorted / picture.name
         if picture.label:
             _carry_out(project, "doubt", [(id_, picture.path, target)], import_batch, classes=list(classes))
@@ -172,8 +190,11 @@ def _carry_out(
         for id_, source, target in wanted:
             landed = storage.move(source, target)
             moves.append(Move(id_, place(project, source), place(project, landed)))
-    finally:
+    except BaseException:
+        more.pop("undoes", None)  # the rest of it can still be taken back
         remember(project, action, moves, batch, **more)
+        raise
+    remember(project, action, moves, batch, **more)
     return moves
 
 
@@ -197,8 +218,7 @@ def _move_class(project: Project, source: str, target: str, action: str) -> int:
     classes = [source, target]
     folder = project.images / target
     if same_name(source, target) and source != target:  # only the case differs: step over a third name
-        bridge = storage.move(project.images / source, project.images / f"{source}-renaming")
-        storage.move(bridge, folder)
+        _step_over(project, source, target)
         moves = [Move(by_path[p], place(project, p), f"images/{target}/{p.name}") for p in pictures if p in by_path]
         remember(project, action, moves, classes=classes)
     else:
@@ -209,12 +229,17 @@ def _move_class(project: Project, source: str, target: str, action: str) -> int:
     return len(moves)
 
 
+def _step_over(project: Project, source: str, target: str) -> None:
+    """Rename a class folder to the same name in another case, by way of a third one."""
+    bridge = storage.move(project.images / source, project.images / f"{source}-renaming")
+    storage.move(bridge, project.images / target)
+
+
 def _move_entry(project: Project, old: str, new: str) -> None:
     """Let a class's display name go along to its new folder."""
-    entries = project.class_entries
-    if old in entries:
-        entries[new] = entries.pop(old)
-        project.change_settings(classes=entries)
+    with project.changed_classes() as entries:
+        if old in entries:
+            entries[new] = entries.pop(old)
 
 
 def _trash_place(project: Project, path: Path) -> Path:

@@ -62,9 +62,12 @@ def remember_added(project: Project, moves: Sequence[Move], batch: str, source: 
 
 def last_batch(project: Project) -> list[dict[str, Any]]:
     """The lines of the last change that was not taken back yet."""
-    rows = storage.read_json_lines(project.history)
-    undone = {r.get("undoes") for r in rows}
-    live = [r for r in rows if r.get("moves") and r["action"] != "undo" and r["batch"] not in undone]
+    live: list[dict[str, Any]] = []
+    for row in storage.read_json_lines(project.history):
+        if row["action"] == "undo":  # what an import added after it is not taken back
+            live = [r for r in live if r["batch"] != row.get("undoes")]
+        elif row.get("moves"):
+            live.append(row)
     return [r for r in live if r["batch"] == live[-1]["batch"]] if live else []
 
 

@@ -6,7 +6,9 @@ EXIF orientation, 16 bits to 8, transparency onto white, RGB. The content decide
 
 from __future__ import annotations
 
+import contextlib
 import io
+import threading
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +31,8 @@ _EXTENSIONS = {
 PICTURE_EXTENSIONS = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".gif", ".bmp", ".avif", ".heic", ".heif", ""}
 )
+_HUGE_PX = 24_000_000
+_huge_ones = threading.Semaphore(1)
 _TAKEN = "JPEG, PNG, WebP, GIF, BMP, AVIF and HEIC pictures are taken."
 
 
@@ -60,8 +64,10 @@ def open_picture(source: bytes | Path, at_least: int | None = None) -> tuple[Ima
             facts = _facts(opened)
             if at_least and opened.format in ("JPEG", "MPO"):
                 opened.draft("RGB" if opened.mode == "RGB" else None, (at_least, at_least))
-            opened.load()
-            return _to_rgb(_upright(opened)), facts
+            # A huge one takes a gigabyte while it is decoded: they take turns, however many threads there are.
+            with _huge_ones if opened.width * opened.height > _HUGE_PX else contextlib.nullcontext():
+                opened.load()
+                return _to_rgb(_upright(opened)), facts
     except BadPicture:
         raise
     except UnidentifiedImageError as error:

@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from imgtag.core import storage
+from imgtag.core import locks, storage
 from imgtag.core.errors import BadPicture
 from imgtag.core.names import stored_name
 from imgtag.core.settings import limit
@@ -73,6 +73,22 @@ class _Candidate:
     sha: str
 
 
+def importing(project: Project) -> bool:
+    """Whether pictures are coming in now, by any process: their splits are known only when all are in."""
+    return any(locks.is_held(lock) for lock in (project.cache / "importing").glob("*.lock"))
+
+
+@contextlib.contextmanager
+def _announced(project: Project) -> Iterator[None]:
+    """Let others know that an import is at work; the system tells them when this process dies."""
+    lock = project.cache / "importing" / f"{uuid.uuid4().hex}.lock"
+    try:
+        with locks.locked(lock):
+            yield
+    finally:
+        storage.remove_file(lock)
+
+
 def import_files(
     project: Project,
     groups: Sequence[Sequence[SourceFile]],
@@ -93,18 +109,18 @@ def import_files(
         report.skipped += [Skipped(f.shown, plan.left_out[f.path]) for f in files if f.path in plan.left_out]
     todo = _in_order(plans)
     shelf = _Shelf(project, source, report)
-    try:
-        with ThreadPoolExecutor() as pool:
-            for done, (candidate, decoded) in enumerate(_decode_ahead(pool, project, todo, report, should_stop), 1):
-                on_progress(Progress(done, len(todo), candidate.file.shown))
-                try:
-                    facts = decoded.result()
-                except BadPicture as error:
-                    report.skipped.append(Skipped(candidate.file.shown, str(error)))
-                    continue
-                shelf.place(candidate, facts)
-    finally:  # what came in before the disk was full can be undone, too
-        shelf.close()
+    with _announced(project):
+        try:
+            with ThreadPoolExecutor() as pool:
+                ahead = _decode_ahead(pool, project, todo, report, should_stop)
+                for done, (candidate, decoded) in enumerate(ahead, 1):
+                    on_progress(Progress(done, len(todo), candidate.file.shown))
+                    try:
+                        shelf.place(candidate, decoded.result())
+                    except BadPicture as error:
+                        report.skipped.append(Skipped(candidate.file.shown, str(error)))
+        finally:  # what came in before the disk was full can be undone, too
+            shelf.close()
     report.stopped = should_stop()
     report.label_files = _label_files(plans, class_folders(project), report)
     report.classes = look(project).counts

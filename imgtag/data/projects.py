@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,8 +79,26 @@ class Project:
 
     def change_settings(self, **changes: Any) -> None:
         """Replace entries of project.json."""
+        with self._changed_settings() as settings:
+            settings.update(changes)
+
+    @contextlib.contextmanager
+    def changed_classes(self) -> Iterator[dict[str, dict[str, Any]]]:
+        """What project.json says about each class, to be changed in a block; nobody else changes it meanwhile."""
+        with self._changed_settings() as settings:
+            entries = self.class_entries
+            yield entries
+            settings["classes"] = entries
+
+    @contextlib.contextmanager
+    def _changed_settings(self) -> Iterator[dict[str, Any]]:
+        path = self.path / "project.json"
         with locks.locked(self.cache / ".settings.lock"):
-            storage.write_json(self.path / "project.json", {**self.settings, **changes})
+            settings = self.settings
+            if not settings and path.exists():  # spoilt by hand: a typo must not cost what else is in it
+                storage.move(path, path.with_name("project.json.damaged"))
+            yield settings
+            storage.write_json(path, settings)
 
     @property
     def class_entries(self) -> dict[str, dict[str, Any]]:
@@ -98,10 +117,9 @@ class Project:
 
     def set_display_names(self, names: dict[str, str]) -> None:
         """Give classes display names; an empty one removes it."""
-        entries = self.class_entries
-        for class_name, display in names.items():
-            entries[class_name] = {**entries.get(class_name, {}), "display": plain(display)}
-        self.change_settings(classes=entries)
+        with self.changed_classes() as entries:
+            for class_name, display in names.items():
+                entries[class_name] = {**entries.get(class_name, {}), "display": plain(display)}
 
 
 def list_projects() -> list[Project]:

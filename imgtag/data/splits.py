@@ -55,7 +55,8 @@ def _assign(project: Project, pictures: Sequence[Picture]) -> dict[str, str]:
     if project.settings.get("splits") == "imported" and known:
         _hold_back(known, pictures)
         counts = Counter(known[p.id] for p in pictures if p.id in known) or Counter(known.values())
-        shares = {split: counts[split] / counts.total() for split in SPLITS}
+        if counts["train"] and counts["val"]:  # a test folder alone says nothing about the rest
+            shares = {split: counts[split] / counts.total() for split in SPLITS}
     else:
         _forget_untaught(known, pictures)
     new: dict[str, list[Picture]] = {}

@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from imgtag.core import storage
-from imgtag.core.errors import NotFound
+from imgtag.core.errors import DiskFull, NoAccess, NotFound
 from imgtag.core.settings import limit
 from imgtag.data.dataset import look
 from imgtag.data.images import open_picture, thumbnail
@@ -27,18 +27,19 @@ def thumbnail_bytes(project: Project, id_: str, *, large: bool = False) -> bytes
             return kept
     longest = limit("large_view_px" if large else "thumbnail_px")
     picture, _ = open_picture(look(project).picture(id_).path, at_least=longest)
-    return _keep(path, picture, longest)
+    data = thumbnail(picture, longest)
+    with contextlib.suppress(DiskFull, NoAccess):
+        _keep(path, data)
+    return data
 
 
 def keep_thumbnail(project: Project, id_: str, picture: Image.Image) -> None:
     """Make the thumbnail of a picture that is decoded already, as the import does."""
-    _keep(_path(project, id_, large=False), picture, limit("thumbnail_px"))
+    _keep(_path(project, id_, large=False), thumbnail(picture, limit("thumbnail_px")))
 
 
-def _keep(path: Path, picture: Image.Image, longest: int) -> bytes:
-    data = thumbnail(picture, longest)
+def _keep(path: Path, data: bytes) -> None:
     storage.atomic_write(path, data, durable=False)
-    return data
 
 
 def _path(project: Project, id_: str, large: bool) -> Path:

@@ -26,6 +26,7 @@ from imgtag.core import storage
 from imgtag.core.errors import BadUpload, DiskFull, ImgtagError, NotFound
 from imgtag.core.settings import limit
 from imgtag.data.dataset import look
+from imgtag.data.importing import importing
 from imgtag.data.projects import find_listed, list_projects
 from imgtag.data.thumbnails import thumbnail_bytes
 from imgtag.training.runs import find_run, list_runs
@@ -171,6 +172,8 @@ async def _upload(request: Request) -> Response:
 def clear_stale_uploads() -> None:
     """Remove uploads that nobody finished, in all projects; called when the server starts."""
     for project in list_projects():
+        if importing(project):  # by another server
+            continue
         for folder in project.staging.glob("*"):
             if folder.is_dir() and time.time() - folder.stat().st_mtime > _STALE_UPLOAD_S:
                 storage.remove_folder(folder)

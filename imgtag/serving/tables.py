@@ -11,22 +11,22 @@ from imgtag.serving.predictor import Answer
 _TOP = 5
 
 
-def answers_table(answers: Sequence[Answer]) -> list[dict[str, Any]]:
+def answers_table(answers: Sequence[Answer], top: int = _TOP) -> list[dict[str, Any]]:
     """One row a file: the likeliest tag, its probability, the next ones, or the error."""
     rows = []
     for answer in answers:
         row: dict[str, Any] = {"file": answer.file, "error": answer.error or ""}
-        for place, tag in enumerate(answer.tags[:_TOP], 1):
+        for place, tag in enumerate(answer.tags[:top], 1):
             row[f"tag {place}"] = tag.display
             row[f"probability {place}"] = round(tag.probability, 4)
         rows.append(row)
     return rows
 
 
-def answers_csv(answers: Sequence[Answer]) -> str:
+def answers_csv(answers: Sequence[Answer], top: int = _TOP) -> str:
     """The table as CSV that is safe to open in a spreadsheet."""
-    width = max((len(a.tags[:_TOP]) for a in answers), default=0)
+    width = max((len(a.tags[:top]) for a in answers), default=0)
     columns = ["file"]
     for place in range(1, width + 1):
         columns += [f"tag {place}", f"probability {place}"]
-    return storage.csv_text([*columns, "error"], answers_table(answers))
+    return storage.csv_text([*columns, "error"], answers_table(answers, top))

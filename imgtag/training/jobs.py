@@ -17,6 +17,7 @@ from typing import IO
 from imgtag.core import locks, storage
 from imgtag.core.errors import Conflict
 from imgtag.core.settings import home
+from imgtag.data.importing import importing
 from imgtag.data.projects import Project
 from imgtag.training.recipes import Recipe
 from imgtag.training.runs import Run, create_run, list_runs
@@ -51,14 +52,16 @@ def active_run(project: Project) -> Run | None:
     return min(runs, key=lambda run: run.state in ("waiting", "paused"), default=None)
 
 
-def refuse_while_training(project: Project) -> None:
-    """Raise Conflict while a training is at work on the project or waits: its folder must stay where it is."""
+def refuse_while_at_work(project: Project) -> None:
+    """Raise Conflict while a training or an import is at work on the project: its folder must stay where it is."""
     if active_runs(project):
         raise Conflict(
             "A training is at work in this project.",
             "What it has learnt so far would be lost.",
             "Stop it on the Train page, or wait until it has ended.",
         )
+    if importing(project):
+        raise Conflict("Pictures are still coming in.", "They would be lost.", "Wait until the import has ended.")
 
 
 def stop_training(run: Run) -> None:

@@ -22,9 +22,10 @@ from typing import Any
 
 from imgtag import __version__
 from imgtag.core import locks, storage
-from imgtag.core.errors import NotEnough, NotFound
+from imgtag.core.errors import Conflict, NotEnough, NotFound
 from imgtag.data.dataset import Picture, Whereabouts, look
 from imgtag.data.history import place
+from imgtag.data.importing import importing
 from imgtag.data.projects import Project
 from imgtag.data.splits import SPLITS, assign_splits
 from imgtag.training.concerns import concerns
@@ -148,7 +149,13 @@ class Run:
 
 
 def create_run(project: Project, recipe: Recipe) -> Run:
-    """Freeze the pictures as they are now into a new run folder. Raises NotEnough."""
+    """Freeze the pictures as they are now into a new run folder. Raises NotEnough, or Conflict during an import."""
+    if importing(project):
+        raise Conflict(
+            "Pictures are still coming in.",
+            "A training now would not know all of them, nor which are for checking.",
+            "Wait until the import has ended, then train.",
+        )
     dataset = look(project)
     for concern in concerns(dataset):
         if concern.blocking:

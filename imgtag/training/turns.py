@@ -16,6 +16,11 @@ from imgtag.core.settings import home
 _LOOK_EVERY_S = 0.3
 
 
+def machine_is_busy() -> bool:
+    """Whether a training works on this machine, of any project."""
+    return locks.is_held(home() / ".training.lock")
+
+
 class Turn:
     """A place in the line. `keep_waiting(others)` is told how many are before us; False gives up."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -29,6 +28,11 @@ class Uploaded(Protocol):
         """Its name on the user's computer."""
         ...
 
+    @property
+    def file_id(self) -> str:
+        """Streamlit's name for this upload."""
+        ...
+
     def getvalue(self) -> bytes:
         """Its bytes."""
         ...
@@ -45,7 +49,7 @@ class ShownAnswer:
 def classify_uploads(run: Run, files: Sequence[Uploaded]) -> list[ShownAnswer]:
     """Answers for uploaded files in their order; only files not seen before are classified."""
     kept: dict[tuple[str, str, str], ShownAnswer] = st.session_state.setdefault("answers", {})
-    keys = [(run.id, file.name, hashlib.sha256(file.getvalue()).hexdigest()) for file in files]
+    keys = [(run.id, file.name, file.file_id) for file in files]
     new = {key: file for key, file in zip(keys, files, strict=True) if key not in kept}
     if new:
         with st.spinner("Looking at the pictures", show_time=True):

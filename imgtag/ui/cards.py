@@ -13,7 +13,7 @@ from imgtag.data.projects import (
     restore_project,
     trash_project,
 )
-from imgtag.training.jobs import active_run, refuse_while_training
+from imgtag.training.jobs import active_run, refuse_while_at_work
 from imgtag.training.runs import Run, list_runs
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.grid import show_strip, tile
@@ -104,10 +104,10 @@ def _menu(project: Project) -> None:
                 _done(f"“{copy.title}” was made.")
         if st.button("Move to trash", key=f"trash {project.name}", icon=":material/delete:", width="stretch"):
             with shown_errors():
-                refuse_while_training(project)
+                refuse_while_at_work(project)
                 title = project.title
                 trash_project(project)
-                close_project()
+                close_project(project.name)
                 _done(f"“{title}” is in the trash. It can be restored at the end of this page.")
 
 

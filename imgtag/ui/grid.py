@@ -82,6 +82,7 @@ def upload_area(project: Project, *, key: str) -> str:
         "folder": "Choose a folder",
         "cancel": "Cancel",
         "uploading": "Uploading file",
+        "stay": "Stay on this page until all files are there.",
         "offline": "The connection to the app was lost. Start it again, then add the files once more: "
         "what is in already is not taken twice.",
     }

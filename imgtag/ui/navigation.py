@@ -49,8 +49,10 @@ def open_project(name: str) -> None:
     st.session_state[_PROJECT] = name
 
 
-def close_project() -> None:
-    """No project is open any more."""
+def close_project(name: str = "") -> None:
+    """No project is open any more; with a name, only if it was that one."""
+    if name and st.session_state.get(_PROJECT) != name:
+        return
     st.session_state.pop(_PROJECT, None)
     st.query_params.clear()
 

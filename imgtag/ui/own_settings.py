@@ -294,7 +294,7 @@ def _worded(choice: str) -> str:
 
 def _network_line(name: str) -> str:
     row = backbone(name)
-    return f"{row.title} · {_facts(row)}"
+    return f"{row.title} · {row.speed}, {_size(row)}"  # nothing that changes: Streamlit knows options by their words
 
 
 def _facts(row: Backbone) -> str:

@@ -31,6 +31,12 @@ class Choice:
     title: str
     about: str
     recipe: Recipe
+    origin: str = ""  # the training whose settings it repeats
+
+    @property
+    def start(self) -> str:
+        """What own settings that begin here are kept under."""
+        return f"{self.name} {self.origin}".strip()
 
 
 _CARDS = (
@@ -67,7 +73,8 @@ def choose_preset(project: Project, runs: Sequence[Run], forecast: Forecast) -> 
     if chosen not in cards:
         last = runs[0].recipe.preset if runs else "quick"
         chosen = _LAST if last == "custom" and _LAST in cards else last if last in cards else "quick"
-    minutes = st.session_state.get(budget_key, PRESETS["best"].minutes)
+    used = next((run.recipe.minutes for run in runs if run.recipe.preset == "best"), None)
+    minutes = st.session_state.get(budget_key, used if used in _BUDGETS else PRESETS["best"].minutes)
     cards["best"] = replace(cards["best"], recipe=replace(cards["best"].recipe, minutes=float(minutes)))
 
     def choose(name: str) -> None:
@@ -89,6 +96,7 @@ def _budget(minutes: int, key: str) -> None:
         value=minutes,
         format_func=lambda m: duration(60 * m).replace(" 0 min", "").replace(" 0 s", ""),
         key=key,
+        persist_state="session",
         help="Fine-tuning takes up to five rounds (epochs), fewer where the time is short. More time than that changes "
         "nothing, and looking at the pictures is not cut short.",
     )
@@ -121,7 +129,7 @@ def _own_card(runs: Sequence[Run]) -> list[Choice]:
     for place, run in enumerate(runs):
         if run.recipe.preset == "custom":
             about = f"Your own settings, as in training No. {len(runs) - place}: {_in_short(run.recipe)}."
-            return [Choice(_LAST, "Repeat", about, run.recipe)]
+            return [Choice(_LAST, "Repeat", about, run.recipe, run.id)]
     return []
 
 

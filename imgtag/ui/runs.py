@@ -9,7 +9,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from imgtag.training.jobs import resume_training
 from imgtag.training.runs import Run
+from imgtag.ui.errors import shown_errors
 from imgtag.ui.live import run_charts
 from imgtag.ui.navigation import go
 from imgtag.ui.recipes import changes, recipe_title
@@ -67,6 +69,10 @@ def run_outcome(run: Run, runs: Sequence[Run]) -> None:
             _figures(run, runs)
         else:
             st.info(literal(str(status.get("message", ""))), icon=":material/stop_circle:")
+        if run.can_go_on and st.button("Go on where it stopped", icon=":material/resume:", key=f"resume {run.id}"):
+            with shown_errors():
+                resume_training(run)
+                st.rerun()
         if status.get("unreadable"):
             with st.expander(f"{count(len(status['unreadable']), 'picture')} could not be read and were left out"):
                 for path, reason in status["unreadable"][:100]:
@@ -99,7 +105,7 @@ def runs_table(runs: list[Run]) -> Run | None:
         hide_index=True,
         on_select="rerun",
         selection_mode="single-row",
-        key="runs",
+        key=f"runs {runs[0].project.name} {runs[0].id}",  # a new one moves all lines
         placeholder="–",
         column_config={
             "Accuracy": st.column_config.NumberColumn(

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgtag.core.errors import NotFound
+from imgtag.core import storage
+from imgtag.core.errors import DiskFull, NotFound
 from imgtag.data import edits
 from imgtag.data.dataset import Whereabouts, class_folders, look, natural_key
 from imgtag.data.projects import Project
@@ -192,3 +193,13 @@ def test_pictures_are_found_again_where_they_were_moved_to(shapes: Project) -> N
     assert list(where) == [again[p.id] for p in known] != [p.path for p in known]
     again[known[3].id].unlink()
     assert not where[3].exists() and len(where) == 24
+
+
+def test_a_full_disk_does_not_stop_the_look(shapes: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or nobody could see the trash, to empty it."""
+
+    def full(*_: object, **__: object) -> None:
+        raise DiskFull("", "", "")
+
+    monkeypatch.setattr(storage, "write_json", full)
+    assert len(look(shapes).pictures) == 24

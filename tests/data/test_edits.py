@@ -162,6 +162,55 @@ def test_a_move_that_fails_half_way_remembers_what_it_did(shapes: Project) -> No
     assert labels(shapes) == before
 
 
+def test_a_trashed_picture_takes_its_copies_along(shapes: Project) -> None:
+    """Or the copy would be taken for the picture at the next look, under the label that was wrong."""
+    before = labels(shapes)
+    (one,) = ids(shapes, "circle")[:1]
+    (shapes.images / "square" / "copy.png").write_bytes(look(shapes).by_id[one].path.read_bytes())
+    edits.trash_pictures(shapes, [one])
+    assert one not in {p.id for p in look(shapes).pictures}
+    edits.undo(shapes)
+    (shapes.images / "square" / "copy.png").unlink()
+    assert labels(shapes) == before
+
+
+def test_an_undo_that_fails_half_way_can_be_finished(shapes: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = labels(shapes)
+    edits.move_pictures(shapes, ids(shapes, "circle")[:4], "square")
+    moved, move = 0, storage.move
+
+    def refuse_the_third(source: Path, target: Path) -> Path:
+        nonlocal moved
+        moved += 1
+        if moved == 3:
+            raise Conflict("", "", "")
+        return move(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(storage, "move", refuse_the_third)
+        with pytest.raises(Conflict):
+            edits.undo(shapes)
+    assert history.last_change(shapes) == "moving 4 pictures"
+    assert edits.undo(shapes).moved == 2
+    assert labels(shapes) == before
+    assert history.last_change(shapes) == ""
+
+
+def test_what_an_import_adds_after_it_was_undone_can_be_undone_too(shapes: Project) -> None:
+    for name in ("first", "second"):
+        path = shapes.images / "circle" / f"{name}.png"
+        path.write_bytes(picture("green", len(name)))
+        added = history.Move(sha(path.read_bytes()), "", f"images/circle/{name}.png")
+        history.remember_added(shapes, [added], "one batch", "a zip")
+        assert edits.undo(shapes) == edits.Change(1), name
+    assert len(edits.trashed_pictures(shapes)) == 2
+
+
+def test_a_doubt_about_a_picture_that_is_gone_is_no_doubt(shapes: Project) -> None:
+    edits.put_in_doubt(shapes, sha(b"gone"), ["circle", "square"], "a batch")
+    assert history.doubts(shapes) == {}
+
+
 # ----------------------------------------------------------------------------- classes
 
 

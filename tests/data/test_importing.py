@@ -16,7 +16,7 @@ from imgtag.core.errors import DiskFull
 from imgtag.data import edits, history
 from imgtag.data.dataset import look
 from imgtag.data.images import open_picture
-from imgtag.data.importing import Progress, Report, import_files, name_staged
+from imgtag.data.importing import Progress, Report, import_files, importing, name_staged
 from imgtag.data.projects import Project
 from imgtag.data.sources import SourceFile, open_sources
 from imgtag.data.splits import read_splits
@@ -353,3 +353,19 @@ def test_an_upload_is_called_after_its_first_file(tmp_path: Path) -> None:
     for n, path in enumerate(("photos/a.png", "photos/b.png", "more.zip", "c.png")):
         storage.append_json_line(tmp_path / "names.jsonl", {"file": f"{n}.bin", "path": path})
     assert name_staged(tmp_path) == "photos and 2 more"
+
+
+def test_others_know_that_an_import_is_at_work(project: Project, tmp_path: Path) -> None:
+    """A training then would deal pictures out whose folders say where they belong, and trashing would lose some."""
+    seen: list[bool] = []
+    files = {
+        f"{split}/{c}/{n}.png": picture(c, n + 9 * len(split))
+        for split in ("train", "test")
+        for c in ("red", "blue")
+        for n in range(3)
+    }
+    with open_sources([in_zip(tmp_path, files)]) as groups:
+        import_files(project, groups, "set.zip", on_progress=lambda _: seen.append(importing(project)))
+    assert seen and all(seen)
+    assert not importing(project)
+    assert not list((project.cache / "importing").iterdir())

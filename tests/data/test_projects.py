@@ -182,3 +182,10 @@ def test_a_project_is_found_again_within_moments_of_its_making_only(home: Path) 
     assert made_moments_ago("Another") is None
     made.change_settings(created="yesterday")
     assert made_moments_ago("Twice") is None
+
+
+def test_a_spoilt_project_file_is_set_aside_before_a_change_is_written(shapes: Project) -> None:
+    (shapes.path / "project.json").write_text('{"name": "Shapes", "classes": {},}')
+    shapes.set_display_names({"circle": "Round"})
+    assert shapes.display_names() == {"circle": "Round"}
+    assert "Shapes" in (shapes.path / "project.json.damaged").read_text()

@@ -118,3 +118,11 @@ def test_imported_classes_without_training_pictures_stay_as_they_came(project: P
     record_splits(project, imported)
     splits = assign_splits(project, [*pretend(9), *only_tested])
     assert {splits[p.id] for p in only_tested} == {"test"}
+
+
+def test_a_test_folder_alone_does_not_make_everything_test(project: Project) -> None:
+    tested = pretend(10, "t")
+    record_splits(project, {p.id: "test" for p in tested})
+    splits = assign_splits(project, [*tested, *pretend(20, "a"), *pretend(20, "b")])
+    assert {splits[p.id] for p in tested} == {"test"}
+    assert Counter(splits[p.id] for p in pretend(20, "a")) == {"train": 14, "val": 4, "test": 2}

@@ -30,7 +30,7 @@ from imgtag.training.jobs import (
     active_runs,
     continue_training,
     pause_training,
-    refuse_while_training,
+    refuse_while_at_work,
     resume_training,
     start_training,
     stop_training,
@@ -381,10 +381,10 @@ def test_a_full_disk_ends_a_fine_tuning_in_words_and_it_resumes_when_there_is_sp
 
 
 def test_a_project_at_work_may_not_be_moved_away(shapes: Project) -> None:
-    refuse_while_training(shapes)
+    refuse_while_at_work(shapes)
     run = create_run(shapes, make_recipe())
     with locks.locked(run.path / "lock"), pytest.raises(Conflict) as refused:
-        refuse_while_training(shapes)
+        refuse_while_at_work(shapes)
     assert "Stop it" in refused.value.next_step
     storage.write_json(run.path / "status.json", {"state": "finished"})
-    refuse_while_training(shapes)
+    refuse_while_at_work(shapes)

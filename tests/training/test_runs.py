@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from imgtag.core import storage
-from imgtag.core.errors import ImgtagError, NotEnough, NotFound
+from imgtag.core import locks, storage
+from imgtag.core.errors import Conflict, ImgtagError, NotEnough, NotFound
 from imgtag.data.dataset import look
 from imgtag.data.projects import Project
 from imgtag.data.splits import record_splits
@@ -131,6 +131,13 @@ def test_an_unknown_run_is_not_found_and_ids_are_never_paths(shapes: Project) ->
             find_run(shapes, id_)
     with pytest.raises(NotFound):
         find_run(shapes)  # no run has a model yet
+
+
+def test_nothing_is_trained_while_pictures_are_still_coming_in(shapes: Project) -> None:
+    with locks.locked(shapes.cache / "importing" / "an import.lock"), pytest.raises(Conflict) as refused:
+        create_run(shapes, Recipe())
+    assert "still coming in" in refused.value.title
+    assert create_run(shapes, Recipe()).classes == ["circle", "square"]
 
 
 # ----------------------------------------------------------------------------- states

@@ -18,7 +18,7 @@ from imgtag.training import jobs
 from imgtag.training.estimates import Estimate
 from imgtag.training.options import OPTIONS
 from imgtag.training.recipes import PRESETS, Recipe, make_recipe
-from imgtag.training.runs import Run, create_run
+from imgtag.training.runs import Run, create_run, list_runs
 from imgtag.ui.forecast import Forecast
 from imgtag.ui.own_settings import GROUPS, applies
 from imgtag.ui.recipes import changes
@@ -318,7 +318,8 @@ def test_a_training_is_compared_with_the_one_before_and_each_can_be_looked_at(sh
     (metric,) = [m for m in app.metric if m.label == "Right (validation)"]
     assert (metric.value, metric.delta) == ("75 %", "25.0")
     assert "Note 0" not in texts(app)
-    app.session_state["runs"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
+    newest = max(run.id for run in list_runs(shapes))
+    app.session_state[f"runs toys {newest}"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
     app.run()
     assert "Note 0" in str([s.value for s in app.success])
 

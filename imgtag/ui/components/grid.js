@@ -138,8 +138,11 @@ export default function (component) {
   if (shown !== state.shown) {
     state.shown = shown;
     const there = new Set(data.items.map((item) => item.id));
-    state.chosen.forEach((id) => there.has(id) || state.chosen.delete(id));
+    const gone = [...state.chosen].filter((id) => !there.has(id));
+    gone.forEach((id) => state.chosen.delete(id));
+    state.last = undefined;  // another page: there is no range to it
     build(state, root);
+    if (gone.length) report(state);  // or they would be chosen unseen when their page comes back
   }
   paint(state);
 }

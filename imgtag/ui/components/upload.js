@@ -43,7 +43,7 @@ function send(url, item, onBytes, requests) {
 }
 
 async function upload(items, view, data, announce) {
-  if (!items.length) return;
+  if (!items.length || view(".drop").classList.contains("busy")) return;  // one after the other
   const random = crypto.getRandomValues(new Uint8Array(16));  // also there without https
   const batch = [...random].map((byte) => byte.toString(16).padStart(2, "0")).join("");
   const url = `${data.url}?batch=${batch}`;
@@ -55,6 +55,7 @@ async function upload(items, view, data, announce) {
   let finishedBytes = 0, finished = 0, next = 0, cancelled = false;
   view(".drop").classList.add("busy");
   view(".failed").textContent = "";
+  view(".about").textContent = data.words.stay;
   view(".cancel").onclick = () => { cancelled = true; requests.forEach((request) => request.abort()); };
   const show = (name) => {
     const bytes = finishedBytes + [...moving.values()].reduce((a, b) => a + b, 0);
@@ -81,6 +82,7 @@ async function upload(items, view, data, announce) {
   };
   await Promise.all(Array.from({ length: PARALLEL }, worker));
   view(".drop").classList.remove("busy");
+  view(".about").textContent = data.words.about;
   if (failed.length) view(".failed").textContent = failed.slice(0, 3).join(" · ");
   if (finished > failed.length && !(cancelled && finished < items.length && view(".failed").textContent))
     announce({ batch, files: finished - failed.length, failed, cancelled });
@@ -91,7 +93,7 @@ export default function (component) {
   const view = (selector) => parentElement.querySelector(selector);
   const words = data.words;
   view(".title").textContent = words.title;
-  view(".about").textContent = words.about;
+  if (!view(".drop").classList.contains("busy")) view(".about").textContent = words.about;
   view(".files").textContent = words.files;
   view(".folder").textContent = words.folder;
   view(".cancel").textContent = words.cancel;
