@@ -18,15 +18,14 @@ Row = Mapping[str, Any]
 
 _MOST_POINTS = 800
 _WHOLE = (0, 100)  # percent of the axis
-_LONG_S = 600.0  # from here on the axis counts minutes
 _TRAIN, _VAL, _STEP = "learnt from (training)", "unseen (validation)", "each step (training)"
 _RATE, _ROUNDS = "step size", "rounds (epochs)"
-_GREY = "#8a938f"
-_FIRST = "Looking and learning"
+_PICTURES = "pictures looked at"
+_LOOKING = "Looking"
+_NETWORKS = {"": "", " 1": ", second network", " 2": ", third network", " 3": ", fourth network"}
 _STAGES = {
-    "learning": "Step by step",
-    "learning 1": "Second network, step by step",
-    "learning 2": "Third network, step by step",
+    "looking": _LOOKING,
+    **{f"{kind}{tail}": f"Learning{words}" for kind in ("fitting", "learning") for tail, words in _NETWORKS.items()},
     "tuning": "Fine-tuning",
 }
 
@@ -40,7 +39,6 @@ class _Stage:
     axis: str
     place: Callable[[Row], float]
     window: tuple[int, int]  # the part of the axis that is shown, in percent
-    marks: Sequence[tuple[float, str]] = ()
 
     def end(self, places: Sequence[float]) -> float | None:
         """Where the axis ends: a round that is begun is drawn to its end, so that one sees how far it is."""
@@ -51,11 +49,11 @@ class _Stage:
 def learning_curves(metrics: Sequence[Row], *, key: str) -> None:
     """Loss and accuracy for training and validation pictures; made to be redrawn often.
 
-    The parts of a training last seconds or hours, so each has curves of its own; the newest is shown first.
+    The parts of a training last moments or hours, so each has curves of its own; the newest is shown first.
     """
     found = _phases_by_stage(metrics)
     names = list(found)
-    shown = names[-1] if names else _FIRST
+    shown = names[-1] if names else _LOOKING
     if len(names) > 1:
         wanted = st.segmented_control(
             "Curves of", names, default=shown, key=f"{key}-stage {len(names)}", required=True, persist_state="page"
@@ -64,7 +62,7 @@ def learning_curves(metrics: Sequence[Row], *, key: str) -> None:
     rows = found.get(shown, [])
     zoom = f"{key}-zoom {shown}"
     window = st.session_state.get(zoom, _WHOLE)
-    stage = _by_time(rows, window) if shown == _FIRST else _by_rounds(rows, _before(found), window)
+    stage = _by_pictures(rows, window) if shown == _LOOKING else _by_rounds(rows, _before(found), window)
     _loss_and_accuracy(stage, key)
     _step_sizes(stage, key)
     if rows:
@@ -113,18 +111,17 @@ def finder_curve(metrics: Sequence[Row], found: float | None, usual: float, *, k
 
 
 def _loss_and_accuracy(stage: _Stage, key: str) -> None:
-    broken, steps = _broken_between_phases(stage.rounds), _thinned(stage.steps)
-    places = [stage.place(r) for r in (*broken, *steps)]
+    rounds, steps = stage.rounds, _thinned(stage.steps)
+    places = [stage.place(r) for r in (*rounds, *steps)]
     charts = (
         ("accuracy", "How often it is right (accuracy)", 100.0, "%"),
         ("loss", "How wrong it still is (loss)", 1.0, ""),
     )
     for column, (name, title, factor, sign) in zip(st.columns(2), charts, strict=True):
-        table = pd.DataFrame({stage.axis: _places(stage, broken)})
+        table = pd.DataFrame({stage.axis: _places(stage, rounds)})
         for series, part in ((_TRAIN, "train"), (_VAL, "val")):
-            table[series] = _values(broken, f"{part}_{name}", factor)
+            table[series] = _values(rounds, f"{part}_{name}", factor)
         sources, lines = [table], [_line(n, stage.axis, dots=len(table) < 60) for n in (_TRAIN, _VAL)]
-        lines[1]["markLine"] = _mark_lines(stage.marks)
         if steps:
             values = _values(steps, f"train_{name}", factor)
             sources.append(pd.DataFrame({stage.axis: _places(stage, steps), _STEP: values}))
@@ -153,27 +150,19 @@ def _step_sizes(stage: _Stage, key: str) -> None:
 
 
 def _phases_by_stage(metrics: Sequence[Row]) -> dict[str, list[Row]]:
-    """The rows of each stage, in the order in which they began."""
+    """The rows of each stage, in the order in which they began; a single point is no curve once there are others."""
     found: dict[str, list[Row]] = {}
     for row in metrics:
         phase = str(row["phase"]).removesuffix(" step")
-        if phase != "finding":
-            found.setdefault(_STAGES.get(phase, _FIRST), []).append(row)
-    return found
+        if phase in _STAGES:
+            found.setdefault(_STAGES[phase], []).append(row)
+    curves = {name: rows for name, rows in found.items() if len(rows) > 1}
+    return curves or found
 
 
-def _by_time(rows: Sequence[Row], window: tuple[int, int]) -> _Stage:
-    """Looking and the exact head, over the time since the first picture."""
-    start = min((float(r["t"]) for r in rows), default=0.0)
-    span = max((float(r["t"]) for r in rows), default=0.0) - start
-    scale, unit = (60.0, "minutes") if span > _LONG_S else (1.0, "seconds")
-
-    def place(row: Row) -> float:
-        return round((float(row["t"]) - start) / scale, 4)
-
-    learnt = next((place(r) for r in rows if r["phase"] == "fitting"), 0.0)
-    marks = [(learnt, "learning begins")] if learnt else []
-    return _Stage(_thinned(rows), (), f"{unit} since the first picture", place, window, marks)
+def _by_pictures(rows: Sequence[Row], window: tuple[int, int]) -> _Stage:
+    """First impressions while pictures are looked at."""
+    return _Stage(_thinned(rows), (), _PICTURES, lambda row: float(row["pictures"]), window)
 
 
 def _by_rounds(rows: Sequence[Row], before: Row | None, window: tuple[int, int]) -> _Stage:
@@ -208,16 +197,6 @@ def _values(rows: Sequence[Row], name: str, factor: float = 1.0) -> pd.Series:
     return pd.Series([None if r.get(name) is None else r[name] * factor for r in rows], dtype=float)
 
 
-def _broken_between_phases(rows: Sequence[Row]) -> list[Row]:
-    """The rows with an empty one where the phase changes: first impressions and learning are two curves."""
-    broken: list[Row] = []
-    for row in rows:
-        if broken and row["phase"] != broken[-1]["phase"]:
-            broken.append({"t": row["t"], "epoch": row.get("epoch"), "phase": row["phase"]})
-        broken.append(row)
-    return broken
-
-
 def _places(stage: _Stage, rows: Sequence[Row]) -> pd.Series:
     return pd.Series([stage.place(r) for r in rows], dtype=float)
 
@@ -241,23 +220,13 @@ def _thin_line(name: str, x: str) -> dict[str, Any]:
     return {**line, "datasetIndex": 1, "lineStyle": {"width": 1, "opacity": 0.7}, "z": 1}
 
 
-def _mark_lines(marks: Sequence[tuple[float, str]]) -> dict[str, Any]:
-    return {
-        "symbol": "none",
-        "silent": True,
-        "lineStyle": {"type": "dashed", "color": _GREY, "width": 1},
-        "label": {"position": "insideEndTop", "color": _GREY, "fontSize": 11},
-        "data": [{"xAxis": x, "label": {"formatter": words}} for x, words in marks],
-    }
-
-
 def _show_part(spec: dict[str, Any], stage: _Stage, places: Sequence[float]) -> None:
-    """All charts end at the same place; of a zoomed one the other axis fits what is left."""
+    """All charts end at the same place; of a zoomed one the other axis fits what is left (accuracy up to 100 %)."""
     spec["xAxis"]["max"] = stage.end(places)
     if stage.window != _WHOLE:
         start, end = stage.window
         spec["dataZoom"] = [{"type": "inside", "disabled": True, "start": start, "end": end, "minSpan": 2}]
-        spec["yAxis"] |= {"min": None, "max": "dataMax", "scale": True}  # no mark above 100 %
+        spec["yAxis"] |= {"min": None, "scale": True}
 
 
 def _spec(

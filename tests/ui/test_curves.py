@@ -58,6 +58,22 @@ def test_a_part_that_was_chosen_stays_chosen_while_rounds_are_added() -> None:
             assert chart["xAxis"]["max"] == count
 
 
+def looking(*counts: int) -> list[dict[str, Any]]:
+    return [{"phase": "looking", "t": 0.1, "pictures": n, "train_loss": 0.1, "val_loss": 0.2} for n in counts]
+
+
+def test_first_impressions_are_drawn_over_the_pictures_and_learning_over_its_rounds() -> None:
+    first = shown(app_with(looking(24, 48)))
+    assert [chart["xAxis"]["name"] for chart in first] == ["pictures looked at"] * 2
+    later = app_with([*looking(24, 48), *ROUNDS, *({**row, "phase": "learning 1"} for row in ROUNDS)])
+    assert shown(later)[0]["xAxis"]["name"] == "rounds (epochs)"
+    assert "Learning, second network" in str(later.get("button_group")[0].proto)
+
+
+def test_a_single_point_is_no_stage_of_its_own_beside_others() -> None:
+    assert not app_with([*looking(24), *ROUNDS]).get("button_group")
+
+
 def test_before_the_first_point_there_is_nothing_to_choose() -> None:
     app = app_with([])
     assert not app.slider and not app.exception
