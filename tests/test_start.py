@@ -292,7 +292,7 @@ def test_it_installs_once_starts_the_app_and_ends_it(tree: Tree) -> None:
     for stamp in (tree.folder / ".venv").glob("*.installed"):
         stamp.unlink()
     broken = tree.start("--no-browser")
-    said, _ = broken.communicate(timeout=15)
+    said, _ = broken.communicate(timeout=60)
     assert "Making" not in said
     assert "Installing requirements.txt" in said
     assert "the reason\nThe app ended before it was ready (exit status 7)" in said
