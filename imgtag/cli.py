@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import subprocess
@@ -22,6 +23,9 @@ Result = dict[str, Any] | list[dict[str, Any]]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status (0 done, 2 refused with a reason)."""
+    for stream in (sys.stdout, sys.stderr):  # a file's name may hold what a terminal or pipe cannot take
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     as_json = "--json" in (sys.argv[1:] if arguments is None else arguments)
     try:
         options = _parser().parse_args(arguments)
@@ -43,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             as_json,
         )
     if options.json:
-        print(json.dumps(result))  # in ASCII: no terminal or pipe can fail to take it
+        print(json.dumps(result))
     return 0
 
 
@@ -168,16 +172,16 @@ def _classify(options: argparse.Namespace) -> Result:
     from imgtag.training.runs import find_run
 
     predictor = load_predictor(find_run(find_project(options.project), options.run))
-    answers = predictor.classify(((file, Path(file)) for file in options.file), max(1, options.top))
+    top = max(1, options.top)
+    answers = predictor.classify(((file, Path(file)) for file in options.file), top)
     for answer in answers:
         tags = ", ".join(f"{t.display} {t.probability:.1%}" for t in answer.tags)
         _say(options, f"{answer.file}: {answer.error or tags}")
     if options.csv:
         from imgtag.serving.tables import answers_csv
 
-        storage.atomic_write(
-            Path(options.csv).absolute(), answers_csv(answers, options.top).encode("utf-8-sig", "backslashreplace")
-        )
+        table = answers_csv(answers, top).encode("utf-8-sig", "backslashreplace")
+        storage.atomic_write(Path(options.csv).absolute(), table)
         _say(options, f"Written: {options.csv}")
     return [answer.as_dict() for answer in answers]
 

@@ -96,6 +96,19 @@ def test_from_a_folder_to_tags(ready: Path, tmp_path: Path) -> None:
     assert rows[0]["tag 1"] == "dog"
 
 
+def test_any_file_name_is_answered_by_any_pipe_and_the_table_is_as_wide_as_asked(
+    numbers: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, out = tmp_path / os.fsdecode(b"caf\xe9 \xd0\xba.png"), tmp_path / "table.csv"
+    file.write_bytes(picture("blue", 990, shape="square"))
+    monkeypatch.setenv("PYTHONIOENCODING", "ascii")
+    done = imgtag("classify", "numbers", file, "--csv", out, "--top", "2")
+    assert done.returncode == 0 and "png: ten" in done.stdout, done.stderr
+    assert as_json("classify", "numbers", file)[0]["tags"][0]["class"] == "10"
+    columns = out.read_text("utf-8-sig").splitlines()[0].split(",")
+    assert columns == ["file", "tag 1", "probability 1", "tag 2", "probability 2", "error"]
+
+
 def test_an_import_makes_the_project_and_takes_zips_with_splits(home: Path, tmp_path: Path) -> None:
     packed = tmp_path / "set.zip"
     packed.write_bytes(

@@ -29,17 +29,14 @@ def thumbnail_bytes(project: Project, id_: str, *, large: bool = False) -> bytes
     picture, _ = open_picture(look(project).picture(id_).path, at_least=longest)
     data = thumbnail(picture, longest)
     with contextlib.suppress(DiskFull, NoAccess):
-        _keep(path, data)
+        storage.atomic_write(path, data, durable=False)
     return data
 
 
 def keep_thumbnail(project: Project, id_: str, picture: Image.Image) -> None:
     """Make the thumbnail of a picture that is decoded already, as the import does."""
-    _keep(_path(project, id_, large=False), thumbnail(picture, limit("thumbnail_px")))
-
-
-def _keep(path: Path, data: bytes) -> None:
-    storage.atomic_write(path, data, durable=False)
+    small = thumbnail(picture, limit("thumbnail_px"))
+    storage.atomic_write(_path(project, id_, large=False), small, durable=False)
 
 
 def _path(project: Project, id_: str, large: bool) -> Path:

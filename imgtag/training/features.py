@@ -6,6 +6,7 @@ the last shard, and the next run computes only what is missing. Never keyed by p
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -13,7 +14,7 @@ import os
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +32,8 @@ from imgtag.training.extractor import Extractor
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+Features = dict[str, dict[str, np.ndarray]]  # by view and sha256, each float16 (D,)
 
 VIEWS = ("plain", "mirrored")
 _SHARD = 256
@@ -64,42 +67,48 @@ def cached_ids(folder: Path, row: Backbone, view: str = "plain") -> set[str]:
     return {id_ for ids, _ in _read_shards(folder, row, view, lambda _: None) for id_ in ids}
 
 
-def compute_features(
-    folder: Path | None,
+def features_in_batches(
     row: Backbone,
     extractor: Extractor,
     pictures: Iterable[tuple[str, Path]],
     views: Sequence[str],
-    on_batch: Callable[[dict[str, dict[str, np.ndarray]]], None],
     unreadable: list[Unreadable],
-) -> None:
-    """Compute features of (sha256, path) pairs; pictures that cannot be read are added to `unreadable`.
+) -> Generator[Features, None, None]:
+    """Features of (sha256, path) pairs, batch after batch; pictures that cannot be read are added to `unreadable`.
 
-    folder: where they are kept; None keeps nothing.
-
-    on_batch gets each batch's new features by view and sha256 and may raise to stop: what is done is kept.
     Decoding runs in threads beside the network; memory does not grow with the number of pictures.
     """
-    shards: dict[str, dict[str, np.ndarray]] = {view: {} for view in views}
+    with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+        for ids, batch in _batches(pool, row.preprocessing, extractor.batch, pictures, unreadable):
+            yield {view: _features_of(extractor, batch, ids, view) for view in views}
 
-    def write() -> None:
-        if folder:
-            _write_shards(folder, row, shards)
 
+def compute_features(
+    folder: Path,
+    row: Backbone,
+    extractor: Extractor,
+    pictures: Iterable[tuple[str, Path]],
+    views: Sequence[str],
+    on_batch: Callable[[Features], None],
+    unreadable: list[Unreadable],
+) -> None:
+    """Compute and cache features, see `features_in_batches`.
+
+    on_batch gets each batch's new features and may raise to stop: what is done is kept.
+    """
+    shards: Features = {view: {} for view in views}
     written = time.monotonic()
     try:
-        with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
-            for ids, batch in _batches(pool, row.preprocessing, extractor.batch, pictures, unreadable):
-                fresh = {view: _features_of(extractor, batch, ids, view) for view in views}
-                if folder:
-                    for view, shard in shards.items():
-                        shard.update(fresh[view])
+        with contextlib.closing(features_in_batches(row, extractor, pictures, views, unreadable)) as batches:
+            for fresh in batches:
+                for view, shard in shards.items():
+                    shard.update(fresh[view])
                 if len(shards[views[0]]) >= _SHARD or time.monotonic() - written >= _SHARD_S:
-                    write()
+                    _write_shards(folder, row, shards)
                     written = time.monotonic()
                 on_batch(fresh)
     finally:
-        write()
+        _write_shards(folder, row, shards)
 
 
 def mirrored(batch: np.ndarray) -> np.ndarray:

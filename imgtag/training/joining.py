@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ import numpy as np
 from imgtag.training import head, parallel
 from imgtag.training.backbones import Backbone
 from imgtag.training.extractor import Tuned, forget, load_extractor
-from imgtag.training.features import compute_features
+from imgtag.training.features import features_in_batches
 from imgtag.training.fitting import Fitted, mixed
 from imgtag.training.looking import Rows, views_of
 from imgtag.training.model import Member
@@ -55,7 +56,8 @@ def fine_tune(
     member = Member(row, learnt.fitted.head, 1.0, _as_tuned(learnt.weights))
     tuned = Answered(member, {})
     # After a Stop the best so far is checked all the same; a Stop during the check does without it.
-    ask = _asker(run, watch, member, part, obeys=not stopped)
+    instead = {s: mixed([a.chances[s] for a in others], [a.member.share for a in others]) for s in labels}
+    ask = _asker(run, watch, member, part, instead, obeys=not stopped)
     try:
         tuned.chances["val"] = ask("val")
         answers, note = decide(others, tuned, labels)
@@ -82,30 +84,35 @@ def _as_tuned(weights: dict[str, np.ndarray] | None) -> Tuned | None:
     return Tuned(digest.hexdigest()[:16], lambda: weights)
 
 
-def _asker(run: Run, watch: Watch, member: Member, part: Parts, *, obeys: bool) -> Callable[[str], np.ndarray]:
-    """Answers the pictures of a split, float32 (N, K), with a network that no cache knows. `obeys`: Stop and Pause."""
+def _asker(
+    run: Run, watch: Watch, member: Member, part: Parts, instead: Chances, *, obeys: bool
+) -> Callable[[str], np.ndarray]:
+    """Answers the pictures of a split, float32 (N, K), with a network that no cache knows.
+
+    instead: the answers about pictures that are gone since they were looked at, so that they speak for neither side.
+    obeys: Stop and Pause.
+    """
     if member.tuned is None:
         return lambda split: part[split].probabilities(member.head)
     extractor = load_extractor(member.row, member.tuned, gpu_allowed=run.recipe.devices != "cpu")
     total, done = sum(map(len, part.values())), 0
 
     def ask(split: str) -> np.ndarray:
-        manifest, seen = part[split].manifest, dict[str, np.ndarray]()
-
-        def on_batch(fresh: dict[str, dict[str, np.ndarray]]) -> None:
-            nonlocal done
-            ids = list(next(iter(fresh.values())))
-            chances = [member.head.probabilities(np.stack([f[i] for i in ids])) for f in fresh.values()]
-            seen.update(zip(ids, np.stack(chances).mean(axis=0), strict=True))
-            done += len(ids)
-            watch.phase("checking", f"Checking the fine-tuned network, picture {done} of {total}", total, done)
-            if obeys:
-                watch.check_stop()
-
+        nonlocal done
+        manifest = part[split].manifest
+        answers = instead[split].copy()
+        position = {m.sha256: i for i, m in enumerate(manifest)}
         pictures = zip([m.sha256 for m in manifest], files_of(run, manifest), strict=True)
-        compute_features(None, member.row, extractor, pictures, views_of(run), on_batch, [])
-        uniform = np.full(len(run.classes), 1 / len(run.classes), np.float32)  # of a picture that is gone
-        return np.stack([seen.get(m.sha256, uniform) for m in manifest])
+        with contextlib.closing(features_in_batches(member.row, extractor, pictures, views_of(run), [])) as batches:
+            for fresh in batches:
+                ids = list(next(iter(fresh.values())))
+                chances = [member.head.probabilities(np.stack([f[i] for i in ids])) for f in fresh.values()]
+                answers[[position[i] for i in ids]] = np.stack(chances).mean(axis=0)
+                done += len(ids)
+                watch.phase("checking", f"Checking the fine-tuned network, picture {done} of {total}", total, done)
+                if obeys:
+                    watch.check_stop()
+        return answers
 
     return ask
 

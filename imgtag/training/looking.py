@@ -14,7 +14,7 @@ import numpy as np
 from imgtag.training import head
 from imgtag.training.backbones import Backbone
 from imgtag.training.extractor import load_extractor
-from imgtag.training.features import VIEWS, Unreadable, cached_features, compute_features
+from imgtag.training.features import VIEWS, Features, Unreadable, cached_features, compute_features
 from imgtag.training.logistic import Span, fit
 from imgtag.training.progress import Watch
 from imgtag.training.runs import ManifestRow, Run, files_of
@@ -27,8 +27,6 @@ _LOOK_AGAIN_FACTOR = 1.25
 _FIRST_LOOK_ROWS = 1000
 _FIRST_LOOK_PASSES = 8
 _FIRST_LOOK_VAL = 10  # a share of fewer pictures jumps too much to mean anything
-
-Features = dict[str, dict[str, np.ndarray]]  # by view and sha256, each float16 (D,)
 
 
 @dataclass(frozen=True)

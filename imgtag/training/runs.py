@@ -30,6 +30,7 @@ from imgtag.data.projects import Project
 from imgtag.data.splits import SPLITS, assign_splits
 from imgtag.training.concerns import concerns
 from imgtag.training.recipes import Recipe, recipe_from
+from imgtag.training.tuning import LAST
 
 FINAL_STATES = ("finished", "stopped", "failed")
 ACTIVE_STATES = ("starting", "waiting", "running", "paused", "stopping")
@@ -104,7 +105,7 @@ class Run:
     @property
     def can_go_on(self) -> bool:
         """Whether it was cut off, by a crash or by an error such as a full disk, where it can be resumed."""
-        return self.state == "interrupted" or (self.state == "failed" and (self.path / "resume.ckpt").is_file())
+        return self.state == "interrupted" or (self.state == "failed" and (self.path / LAST).is_file())
 
     @property
     def has_model(self) -> bool:

@@ -21,7 +21,7 @@ from imgtag.core.errors import ImgtagError
 from imgtag.training import parallel
 from imgtag.training.progress import Watch
 from imgtag.training.runs import FINAL_STATES, Run
-from imgtag.training.tuning import BEST, LAST
+from imgtag.training.tuning import BEST, BEST_HEAD, LAST
 from imgtag.training.turns import Turn
 
 log = logging.getLogger("imgtag.worker")
@@ -108,7 +108,7 @@ def _train(run: Run, watch: Watch, asked: float | None) -> None:
         log.info("training %s", run.id)
         train(run, watch)
         if not parallel.rank():
-            for name in (BEST, LAST):
+            for name in (BEST, LAST, BEST_HEAD):
                 storage.remove_file(run.path / name)
         parallel.leave()
     finally:

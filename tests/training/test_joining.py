@@ -7,14 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgtag.training import head
+from imgtag.data.projects import Project
+from imgtag.training import head, joining
+from imgtag.training.extractor import Extractor, Tuned
 from imgtag.training.fitting import Fitted
 from imgtag.training.joining import Answered, decide, fine_tune
 from imgtag.training.looking import Rows
 from imgtag.training.model import Member
 from imgtag.training.progress import Watch
 from imgtag.training.runs import Run
-from tests.prepared import LARGER, ROW
+from tests.prepared import LARGER, ROW, a_run
 
 
 def certain(right: float) -> dict[str, np.ndarray]:
@@ -86,3 +88,19 @@ def test_without_validation_pictures_nothing_is_tuned(tmp_path: Path) -> None:
     watch = Watch(tmp_path)
     found, stopped, note = fine_tune(Run(tmp_path), watch, ROW, parts, start, others, {"train": LABELS["val"]})
     assert found == others and not stopped and "without validation pictures" in note.lower()
+
+
+def test_a_picture_that_is_gone_speaks_for_neither_side(shapes: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = a_run(shapes)
+    manifest = [m for m in run.manifest() if m.split == "val"]
+    (run.project.path / manifest[1].path).unlink()
+    eye = Extractor(lambda pictures: np.zeros((len(pictures), 3), np.float32), "toy", "it sees nothing", batch=2)
+    monkeypatch.setattr(joining, "load_extractor", lambda *_, **__: eye)
+    sure = head.Head(((np.zeros((2, 3), np.float32), np.array([0, 9], np.float32)),))
+    instead = np.tile(np.array([[0.3, 0.7]], np.float32), (len(manifest), 1))
+    part = {"val": Rows((np.zeros((len(manifest), 3), np.float16),), np.zeros(len(manifest), np.int64), manifest)}
+    member = Member(ROW, sure, 1.0, Tuned("0" * 16, dict))
+    ask = joining._asker(run, Watch(run.path), member, part, {"val": instead}, obeys=True)
+    found = ask("val")
+    assert found[1].tolist() == instead[1].tolist()
+    assert len(manifest) > 2 and (np.delete(found, 1, axis=0)[:, 1] > 0.99).all()

@@ -35,7 +35,7 @@ from imgtag.training.networks import build
 from imgtag.training.progress import Watch
 from imgtag.training.recipes import Recipe
 from imgtag.training.runs import Run, files_of
-from imgtag.training.tuning import BEST, LAST
+from imgtag.training.tuning import BEST, BEST_HEAD, LAST
 from imgtag.training.tuning.data import Pictures, Seen, loader
 from imgtag.training.tuning.module import Tagger, TorchHead, fresh_layers
 from imgtag.training.tuning.reporting import Reporter, SafeCheckpoints
@@ -43,7 +43,6 @@ from imgtag.training.weights import pretrained_weights
 
 log = logging.getLogger(__name__)
 
-_BEST_HEAD = "best-head.ckpt"
 _PRECISIONS: dict[str, Any] = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}  # Lightning's names
 
 
@@ -136,7 +135,7 @@ def _fit(
     """Train; returns the state of the best round. Checkpoints of a network stay until the run has its result."""
     measure = "val_loss" if val_data is not None else "train_loss"
     resumable = reporter.phase == "tuning"  # a head is learnt again in seconds
-    best_file = BEST if resumable else _BEST_HEAD  # a resumed tuning learns its head again, and keeps its best round
+    best_file = BEST if resumable else BEST_HEAD
     callbacks: list[Callback] = [reporter]
     callbacks.append(EarlyStopping(measure, patience=run.recipe.patience, check_on_train_epoch_end=val_data is None))
     callbacks.append(_checkpoint(run, best_file, measure, validates=val_data is not None))
