@@ -186,6 +186,29 @@ def _classify(options: argparse.Namespace) -> Result:
     return [answer.as_dict() for answer in answers]
 
 
+def _check(options: argparse.Namespace) -> Result:
+    from imgtag.data import edits, splits
+    from imgtag.data.dataset import look
+    from imgtag.data.health import check
+
+    project = find_project(options.project)
+    dataset = look(project)
+    found = check(dataset)
+    for line in found.in_words():
+        _say(options, line)
+    answer = found.as_dict(dataset)
+    if options.fix:
+        fixed = {
+            "copies": edits.trash_copies(project).moved,
+            "unreadable": edits.trash_pictures(project, [p.id for p in found.unreadable]).moved,
+            "leaks": splits.close_leaks(project, [[p.id for p in group] for group in found.near]),
+        }
+        _say(options, f"To the trash: {fixed['copies']} copies, {fixed['unreadable']} unreadable files.")
+        _say(options, f"Put on the side of their twins: {fixed['leaks']} pictures.")
+        answer["fixed"] = fixed
+    return answer
+
+
 def _planned(what: str) -> Callable[[argparse.Namespace], Result]:
     def refuse(options: argparse.Namespace) -> Result:
         find_project(options.project)
@@ -283,8 +306,10 @@ def _parser() -> argparse.ArgumentParser:
         "--format", default="bundle", choices=("bundle", "onnx", "openvino", "torchscript", "report", "dataset")
     )
     with_project(verb("suspects", _planned("The list of suspicious labels"), "labels that look wrong"))
-    checking = with_project(verb("check", _planned("The check of the data"), "integrity and health of the data"))
-    checking.add_argument("--fix", action="store_true")
+    checking = with_project(verb("check", _check, "integrity and health of the data"))
+    checking.add_argument(
+        "--fix", action="store_true", help="trash copies and unreadable files, let no shot stand in two splits"
+    )
     serving = verb("serve", _serve, "start the app")
     serving.add_argument("--host", default="127.0.0.1")
     serving.add_argument("--port", type=int, default=8501)

@@ -9,6 +9,7 @@ from imgtag.ui import charts
 from imgtag.ui.classes import add_class_form, class_table
 from imgtag.ui.errors import show_error, shown_errors
 from imgtag.ui.grid import upload_area
+from imgtag.ui.health import health_area
 from imgtag.ui.navigation import go, link, require_project
 from imgtag.ui.report import show_report
 from imgtag.ui.suggestions import offer_names
@@ -87,5 +88,6 @@ if dataset.copies:
 if dataset.class_names:
     charts.class_counts(dataset.counts, project.display_names(), key="class counts")
     class_table(project, dataset)
+health_area(project, dataset)
 add_class_form(project)
 trash_area(project)

@@ -2,15 +2,14 @@
 
 import streamlit as st
 
-from imgtag.data import edits, history
+from imgtag.data import history
 from imgtag.data.dataset import UNSORTED, look
 from imgtag.ui.classes import add_class_form, described, undo_button
-from imgtag.ui.errors import shown_errors
-from imgtag.ui.grid import PAGE_SIZE, clear_selection, select_from_grid, tile
+from imgtag.ui.grid import PAGE_SIZE, sort_grid, tile
 from imgtag.ui.navigation import link, require_project
+from imgtag.ui.sorting import carry_out, targets_of
 from imgtag.ui.suggestions import offer_names
-from imgtag.ui.text import count
-from imgtag.ui.widgets import choose, empty_state, flash, page_title, show_flash
+from imgtag.ui.widgets import choose, empty_state, page_title, show_flash
 
 project = require_project()
 show_flash()
@@ -64,28 +63,14 @@ tiles = [
     )
     for p in pictures[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
 ]
-grid_key = f"grid {project.name} {shown}"
-chosen = select_from_grid(tiles, key=grid_key, label="Pictures to sort")
-
-with st.bottom, st.container(horizontal=True, vertical_alignment="bottom"):
-    # A picture that lies in two classes may also be decided for the one that is shown.
-    targets = [name for name in dataset.class_names if name != shown or dataset.doubtful]
-    target = choose(f"{count(len(chosen), 'picture')} chosen. Move to", targets, describe, key="target")
-    if st.button("Move", type="primary", disabled=not (chosen and target), icon=":material/drive_file_move:"):
-        with shown_errors():
-            change = edits.move_pictures(project, chosen, target)
-            gone = f" {count(len(change.missing), 'was', 'were')} gone already." if change.missing else ""
-            flash(f"{count(change.moved, 'picture')} moved to “{project.display_name(target)}”.{gone}")
-            clear_selection(grid_key)
-            st.rerun()
-    if shown != UNSORTED and st.button("Back to unsorted", disabled=not chosen):
-        edits.move_pictures(project, chosen, UNSORTED)
-        clear_selection(grid_key)
-        st.rerun()
-    if st.button("Trash", disabled=not chosen, icon=":material/delete:"):
-        change = edits.trash_pictures(project, chosen)
-        flash(f"{count(change.moved, 'picture')} moved to the trash.")
-        clear_selection(grid_key)
-        st.rerun()
-    undo_button(project)
+sort_grid(
+    tiles,
+    targets_of(project, dataset),
+    lambda step: carry_out(project, step),
+    key=f"grid {project.name}",
+    label="Pictures to sort",
+    place=shown,
+    page=number,
+    undo=history.last_change(project),
+)
 add_class_form(project)

@@ -41,6 +41,20 @@ def draw(colour: str = "red", seed: int = 0, *, size: tuple[int, int] = (64, 64)
     return canvas
 
 
+def scene(seed: int, size: tuple[int, int] = (320, 240)) -> Image.Image:
+    """A picture full of shapes of all sizes, as varied as a photograph; another one for every seed."""
+    random = np.random.default_rng([seed, 7])
+    width, height = size
+    canvas = Image.new("RGB", size, tuple(int(v) for v in random.integers(0, 256, 3)))
+    pen = ImageDraw.Draw(canvas)
+    for part in random.random((60, 5)):
+        x, y, radius = part[0] * width, part[1] * height, (0.02 + 0.2 * part[2] ** 3) * width
+        draw_part = pen.ellipse if part[3] < 0.5 else pen.rectangle
+        colour = tuple(int(v) for v in random.integers(0, 256, 3))
+        draw_part((x - radius, y - radius * (0.5 + part[4]), x + radius, y + radius * (0.5 + part[4])), fill=colour)
+    return canvas
+
+
 def quadrants(size: int = 64) -> Image.Image:
     """Red, green, blue and yellow quarters, clockwise from the upper left: shows a picture's right way up."""
     canvas = Image.new("RGB", (size, size), COLOURS["red"])

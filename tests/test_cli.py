@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from imgtag.data.projects import Project
-from tests.drawing import picture, write_tree, zip_of
+from tests.drawing import encode, picture, scene, write_tree, zip_of
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -233,7 +233,6 @@ def test_a_failed_training_is_an_error_with_its_reason(ready: Path, tmp_path: Pa
 PLANNED = {
     "export": ("--to", "out"),
     "suspects": (),
-    "check": (),
 }
 
 
@@ -244,6 +243,25 @@ def test_verbs_of_later_versions_say_so_clearly(numbers: Project, verb: str) -> 
     assert "not in this version yet" in error["title"]
     assert error["next_step"]
     assert "nowhere" in refused(verb, "nowhere", *PLANNED[verb])["title"]
+
+
+def test_the_check_names_what_is_wrong_and_repairs_only_when_asked(home: Path, tmp_path: Path) -> None:
+    twin = encode(scene(1))
+    files = {"a/one.png": twin, "a/saved-again.jpg": encode(scene(1), "JPEG"), "b/other.png": encode(scene(2))}
+    as_json("import", "pets", write_tree(tmp_path / "source", files))
+    write_tree(home / "pets", {"images/a/copy.png": twin, "unsorted/broken.png": b"<html>"})
+    found = as_json("check", "pets")
+    assert found["checked"] == 4
+    assert found["unreadable"] == ["unsorted/broken.png"]
+    assert [len(group) for group in found["exact_duplicates"]] == [2]
+    assert [len(group) for group in found["near_duplicates"]] == [2]
+    assert found["split_leaks"] == found["label_conflicts"] == found["quality"] == found["in_doubt"] == []
+    assert as_json("check", "pets") == found
+    assert as_json("check", "pets", "--fix") == {**found, "fixed": {"copies": 1, "unreadable": 1, "leaks": 0}}
+    mended = as_json("check", "pets")
+    assert (mended["checked"], mended["unreadable"], mended["exact_duplicates"]) == (3, [], [])
+    assert [len(group) for group in mended["near_duplicates"]] == [2]  # both may stay: they never part
+    assert "3 pictures were looked at, 1 remarks." in imgtag("check", "pets").stdout
 
 
 def test_planned_options_say_so_clearly(numbers: Project) -> None:

@@ -240,7 +240,7 @@ class Tree:
             os.killpg(process.pid, signal.SIGINT)
         else:
             process.terminate()
-        rest, _ = process.communicate(timeout=15)
+        rest, _ = process.communicate(timeout=60)
         return rest
 
 
@@ -303,7 +303,7 @@ def test_it_installs_once_starts_the_app_and_ends_it(tree: Tree) -> None:
 def test_a_venv_that_cannot_be_made_is_one_sentence(tree: Tree) -> None:
     (tree.folder / ".venv").write_text("a file where the folder should be")
     process = tree.start("--no-browser")
-    said, _ = process.communicate(timeout=15)
+    said, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert "Traceback" not in said
     assert "start again" in said.splitlines()[-1]

@@ -27,6 +27,7 @@ class Job:
     finished: bool = False
     started: float = field(default_factory=time.monotonic)
     _stop: threading.Event = field(default_factory=threading.Event)
+    _ended: threading.Event = field(default_factory=threading.Event)
 
     def report(self, done: int, total: int, message: str) -> None:
         """Say how far it is."""
@@ -39,6 +40,10 @@ class Job:
     def should_stop(self) -> bool:
         """Whether somebody asked it to end."""
         return self._stop.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for its end, but not longer: what is quick needs no progress."""
+        self._ended.wait(seconds)
 
     @property
     def eta_s(self) -> float | None:
@@ -69,6 +74,7 @@ def start_job(key: str, title: str, work: Callable[[Job], Any]) -> Job:
         except Exception as error:  # a thread has nobody else to tell
             job.error = ImgtagError(f"{title} failed.", f"{type(error).__name__}: {error}", "Try again.")
         job.finished = True
+        job._ended.set()
 
     threading.Thread(target=run, name=key, daemon=True).start()
     return job

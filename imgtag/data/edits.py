@@ -6,25 +6,30 @@ checks that a picture is still where the caller saw it, so two windows never mov
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from imgtag.core import locks, storage
 from imgtag.core.errors import BadName, NotFound
 from imgtag.core.names import check_name, same_name
-from imgtag.data.dataset import class_folders, look
+from imgtag.data.dataset import Dataset, Picture, class_folders, look
 from imgtag.data.history import Move, last_batch, place, remember
 from imgtag.data.projects import Project
 
 
 @dataclass(frozen=True)
 class Change:
-    """What one step did: how many pictures it moved and which were no longer where they were seen."""
+    """What one step did: how many pictures it moved, and which it left alone.
+
+    missing: ids (of an undo: file names) that are gone. elsewhere: the class, "" for unsorted, of those that somebody
+    had moved before, by id.
+    """
 
     moved: int
     missing: tuple[str, ...] = ()
+    elsewhere: Mapping[str, str] = field(default_factory=dict)
 
 
 def folder_of(label: str) -> str:
@@ -35,32 +40,56 @@ def folder_of(label: str) -> str:
 # ----------------------------------------------------------------------------- pictures
 
 
-def move_pictures(project: Project, ids: Sequence[str], label: str, *, import_batch: str = "") -> Change:
+def move_pictures(
+    project: Project, ids: Sequence[str], label: str, *, seen: str | None = None, import_batch: str = "", **who: str
+) -> Change:
     """Put pictures into a class, or back to unsorted with an empty label.
 
     Further files with the same bytes, copied in by hand, go to the trash: the move decides which label is right.
-    `import_batch`: the import that does so, not a person; undoing that import takes it back, too.
+    seen: the class in which the caller saw them; those that somebody moved meanwhile stay where that one put them.
+    import_batch: the import that does so, not a person; undoing that import takes it back, too.
+    who="name" is written to the history.
     """
     with locks.locked(project.lock):
         if label:
             _require_class(project, label)
         dataset = look(project)
-        found = [dataset.by_id[id_] for id_ in dict.fromkeys(ids) if id_ in dataset.by_id]
+        found, left = _where_seen(dataset, ids, seen)
         wanted = [(p.id, p.path, project.path / folder_of(label) / p.name) for p in found if p.label != label]
-        spare = [(c.id, c.path, _trash_place(project, c.path)) for c in dataset.copies if c.id in set(ids)]
-        moves = _carry_out(project, "add" if import_batch else "move", [*spare, *wanted], import_batch)
-    return Change(len(moves), tuple(id_ for id_ in ids if id_ not in dataset.by_id))
+        decided = {p.id for p in found}
+        spare = [(c.id, c.path, _trash_place(project, c.path)) for c in dataset.copies if c.id in decided]
+        moves = _carry_out(project, "add" if import_batch else "move", [*spare, *wanted], import_batch, **who)
+    return replace(left, moved=len(moves))
 
 
-def trash_pictures(project: Project, ids: Sequence[str]) -> Change:
-    """Move pictures to the trash, where their old place stays visible as a path."""
+def trash_pictures(project: Project, ids: Sequence[str], *, seen: str | None = None, **who: str) -> Change:
+    """Move pictures to the trash, where their old place stays visible as a path. See `move_pictures`."""
     with locks.locked(project.lock):
         dataset = look(project)
-        found = [dataset.by_id[id_] for id_ in dict.fromkeys(ids) if id_ in dataset.by_id]
+        found, left = _where_seen(dataset, ids, seen)
         # With its copies, or one of them would take its place.
-        found += [copy for copy in dataset.copies if copy.id in set(ids)]
-        moves = _carry_out(project, "trash", [(p.id, p.path, _trash_place(project, p.path)) for p in found])
-    return Change(len(moves), tuple(id_ for id_ in ids if id_ not in dataset.by_id))
+        decided = {p.id for p in found}
+        found += [copy for copy in dataset.copies if copy.id in decided]
+        moves = _carry_out(project, "trash", [(p.id, p.path, _trash_place(project, p.path)) for p in found], **who)
+    return replace(left, moved=len(moves))
+
+
+def _where_seen(dataset: Dataset, ids: Sequence[str], seen: str | None) -> tuple[list[Picture], Change]:
+    """The pictures that still are where the caller saw them, and what is left alone."""
+    there = [dataset.by_id[id_] for id_ in dict.fromkeys(ids) if id_ in dataset.by_id]
+    found = [p for p in there if seen is None or seen in (p.label, *dataset.doubtful.get(p.id, ()))]
+    kept = {p.id for p in found}
+    missing = tuple(id_ for id_ in ids if id_ not in dataset.by_id)
+    return found, Change(0, missing, {p.id: p.label for p in there if p.id not in kept})
+
+
+def trash_copies(project: Project) -> Change:
+    """Move further files with the bytes of a picture to the trash, where both lie in the same class."""
+    with locks.locked(project.lock):
+        dataset = look(project)
+        spare = [c for c in dataset.copies if c.label == dataset.by_id[c.id].label]
+        moves = _carry_out(project, "trash", [(c.id, c.path, _trash_place(project, c.path)) for c in spare])
+    return Change(len(moves))
 
 
 def trashed_pictures(project: Project) -> list[Path]:
@@ -133,7 +162,7 @@ def trash_class(project: Project, name: str) -> Change:
 # ----------------------------------------------------------------------------- undo
 
 
-def undo(project: Project) -> Change:
+def undo(project: Project, **who: str) -> Change:
     """Take back the last change that was not taken back yet. Added pictures go to the trash."""
     with locks.locked(project.lock):
         batch = last_batch(project)
@@ -142,7 +171,7 @@ def undo(project: Project) -> Change:
         if batch[0]["action"] == "rename class" and same_name(*batch[0]["classes"]):
             return _case_back(project, batch)
         missing: list[str] = []
-        moves = _carry_out(project, "undo", _steps_back(project, batch, missing), undoes=str(batch[0]["batch"]))
+        moves = _carry_out(project, "undo", _steps_back(project, batch, missing), undoes=str(batch[0]["batch"]), **who)
         if batch[0]["action"] in ("rename class", "merge classes"):
             for folder in {(project.path / m.origin).parent for m in moves}:
                 storage.remove_if_empty(folder)

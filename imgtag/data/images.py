@@ -23,6 +23,8 @@ from imgtag.core.settings import limit
 pillow_heif.register_heif_opener(thumbnails=False)
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)  # our own limit is lower
 
+Decoded = Image.Image  # upright RGB, as `open_picture` gives it
+
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF", "HEIF")
 _EXTENSIONS = {
     "JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png", "WEBP": ".webp", "GIF": ".gif",
@@ -47,7 +49,7 @@ class Facts:
     note: str = ""
 
 
-def open_picture(source: bytes | Path, at_least: int | None = None) -> tuple[Image.Image, Facts]:
+def open_picture(source: bytes | Path, at_least: int | None = None) -> tuple[Decoded, Facts]:
     """Decode a picture: upright, 8-bit RGB, transparency on white, first frame only.
 
     `at_least`: the caller needs no more than this many pixels on the shorter side; a JPEG is then
@@ -82,7 +84,16 @@ def open_picture(source: bytes | Path, at_least: int | None = None) -> tuple[Ima
         ) from error
 
 
-def thumbnail(picture: Image.Image, longest: int) -> bytes:
+def picture_facts(path: Path) -> Facts:
+    """What the head of a picture file says, without decoding it. Raises BadPicture when it is no picture."""
+    try:
+        with Image.open(path, formats=_FORMATS) as opened:
+            return _facts(opened)
+    except Exception as error:  # as in open_picture
+        raise BadPicture("The picture cannot be read.", f"{type(error).__name__}.", "") from error
+
+
+def thumbnail(picture: Decoded, longest: int) -> bytes:
     """A small JPEG of an RGB picture without any metadata, `longest` pixels at most on its long side."""
     small = picture.copy()
     small.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=2.0)
@@ -100,7 +111,15 @@ def encode_png(pixels: np.ndarray, side: int) -> bytes:
     return out.getvalue()
 
 
-def to_input(picture: Image.Image, shorter: int, side: int) -> np.ndarray:
+def greys(picture: Decoded, longest: int, side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Brightness, uint8 (height, width) with the long side at most `longest`, and squeezed to (side, side)."""
+    small = picture.copy()
+    small.thumbnail((longest, longest), Image.Resampling.LANCZOS, reducing_gap=2.0)
+    grey = small.convert("L")
+    return np.asarray(grey), np.asarray(grey.resize((side, side), Image.Resampling.BOX))
+
+
+def to_input(picture: Decoded, shorter: int, side: int) -> np.ndarray:
     """Network input: shorter side scaled to `shorter`, central square of `side` pixels cut out.
 
     Returns uint8 of shape (side, side, 3), values 0 to 255. Measured on five sets of photographs, the

@@ -21,6 +21,8 @@ from imgtag.core.names import stored_name
 from imgtag.core.settings import limit
 from imgtag.data import edits, history
 from imgtag.data.dataset import class_folders, look
+from imgtag.data.duplicates import find_duplicates
+from imgtag.data.fingerprints import DECODED_AT, Fingerprint, keep_fingerprints, take_fingerprint
 from imgtag.data.images import Facts, open_picture
 from imgtag.data.label_files import LabelFile, read_label_file
 from imgtag.data.layout import Layout, Placement, understand
@@ -31,7 +33,6 @@ from imgtag.data.thumbnails import keep_thumbnail
 
 _HISTORY_EVERY = 100
 _WINDOW = 16  # decoded ahead of the one being stored: memory stays flat
-_DECODED_AT = 256
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,9 @@ class _Candidate:
     placement: Placement
     data: bytes
     sha: str
+
+
+_Decoded = tuple[Facts, Fingerprint]
 
 
 def importing(project: Project) -> bool:
@@ -116,14 +120,16 @@ def import_files(
                 for done, (candidate, decoded) in enumerate(ahead, 1):
                     on_progress(Progress(done, len(todo), candidate.file.shown))
                     try:
-                        shelf.place(candidate, decoded.result())
+                        shelf.place(candidate, *decoded.result())
                     except BadPicture as error:
                         report.skipped.append(Skipped(candidate.file.shown, str(error)))
         finally:  # what came in before the disk was full can be undone, too
             shelf.close()
     report.stopped = should_stop()
     report.label_files = _label_files(plans, class_folders(project), report)
-    report.classes = look(project).counts
+    dataset = look(project)
+    find_duplicates(project, dataset.pictures)  # now, where it is waited for, not when a training begins
+    report.classes = dataset.counts
     return report
 
 
@@ -140,9 +146,9 @@ def _decode_ahead(
     todo: Sequence[tuple[SourceFile, Placement]],
     report: Report,
     should_stop: Callable[[], bool],
-) -> Iterator[tuple[_Candidate, Future[Facts]]]:
+) -> Iterator[tuple[_Candidate, Future[_Decoded]]]:
     """Read files one after the other, decode them in parallel, hand them on in order."""
-    waiting: deque[tuple[_Candidate, Future[Facts]]] = deque()
+    waiting: deque[tuple[_Candidate, Future[_Decoded]]] = deque()
     for file, placement in todo:
         if should_stop():
             break
@@ -158,10 +164,10 @@ def _decode_ahead(
     yield from waiting
 
 
-def _check(project: Project, candidate: _Candidate) -> Facts:
-    picture, facts = open_picture(candidate.data, at_least=_DECODED_AT)
+def _check(project: Project, candidate: _Candidate) -> _Decoded:
+    picture, facts = open_picture(candidate.data, at_least=DECODED_AT)
     keep_thumbnail(project, candidate.sha, picture)
-    return facts
+    return facts, take_fingerprint(picture, facts)
 
 
 class _Shelf:
@@ -173,6 +179,7 @@ class _Shelf:
         self.report = report
         self.batch = uuid.uuid4().hex[:12]
         self.moves: list[history.Move] = []
+        self.fingerprints: dict[str, Fingerprint] = {}
         self.taken: set[str] = set()
         self.splits: dict[str, str] = {}
         dataset = look(project)
@@ -182,7 +189,7 @@ class _Shelf:
         self.trashed = history.trashed_ids(project)
         self.doubts = set(history.doubts(project))
 
-    def place(self, candidate: _Candidate, facts: Facts) -> None:
+    def place(self, candidate: _Candidate, facts: Facts, fingerprint: Fingerprint) -> None:
         label = self._existing_spelling(candidate.placement.label)
         if candidate.placement.split and candidate.sha not in self.trashed:
             before = self.splits.get(candidate.sha, candidate.placement.split)
@@ -202,6 +209,7 @@ class _Shelf:
             self.report.added += 1
             self.report.unsorted += not label
             self.taken.add(candidate.sha)
+            self.fingerprints[candidate.sha] = fingerprint
             if facts.note:
                 self.report.remarks.append(f"{candidate.file.shown}: {facts.note}.")
             if len(self.moves) >= _HISTORY_EVERY:
@@ -252,6 +260,8 @@ class _Shelf:
     def _write_history(self) -> None:
         history.remember_added(self.project, self.moves, self.batch, self.source)
         self.moves = []
+        keep_fingerprints(self.project, self.fingerprints)
+        self.fingerprints = {}
 
 
 def _same(name: str) -> str:

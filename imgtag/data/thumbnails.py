@@ -6,13 +6,11 @@ import contextlib
 import re
 from pathlib import Path
 
-from PIL import Image
-
 from imgtag.core import storage
 from imgtag.core.errors import DiskFull, NoAccess, NotFound
 from imgtag.core.settings import limit
 from imgtag.data.dataset import look
-from imgtag.data.images import open_picture, thumbnail
+from imgtag.data.images import Decoded, open_picture, thumbnail
 from imgtag.data.projects import Project
 
 
@@ -33,7 +31,7 @@ def thumbnail_bytes(project: Project, id_: str, *, large: bool = False) -> bytes
     return data
 
 
-def keep_thumbnail(project: Project, id_: str, picture: Image.Image) -> None:
+def keep_thumbnail(project: Project, id_: str, picture: Decoded) -> None:
     """Make the thumbnail of a picture that is decoded already, as the import does."""
     small = thumbnail(picture, limit("thumbnail_px"))
     storage.atomic_write(_path(project, id_, large=False), small, durable=False)

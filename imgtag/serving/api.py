@@ -26,6 +26,7 @@ from imgtag.core import storage
 from imgtag.core.errors import BadUpload, DiskFull, ImgtagError, NotFound
 from imgtag.core.settings import limit
 from imgtag.data.dataset import look
+from imgtag.data.images import picture_facts
 from imgtag.data.importing import importing
 from imgtag.data.projects import find_listed, list_projects
 from imgtag.data.thumbnails import thumbnail_bytes
@@ -141,6 +142,20 @@ async def _thumbnail(request: Request) -> Response:
     return Response(data, media_type="image/jpeg", headers=headers)
 
 
+async def _facts(request: Request) -> Response:
+    """What is known about a picture's file, in a line for the large view."""
+    project = find_listed(request.path_params["name"])
+
+    def found() -> dict[str, object]:
+        picture = look(project).picture(request.path_params["id"])
+        facts = picture_facts(picture.path)
+        size = f"{picture.size / 1e6:.1f} MB" if picture.size >= 1e6 else f"{max(1, round(picture.size / 1e3))} KB"
+        parts = [picture.label or "unsorted", f"{facts.width} × {facts.height} pixels", size, facts.format, facts.note]
+        return {"width": facts.width, "height": facts.height, "words": " · ".join(p for p in parts if p)}
+
+    return JSONResponse(await run_in_threadpool(found))
+
+
 async def _upload(request: Request) -> Response:
     """One file of a browser upload, streamed to the project's staging folder under a number of our own."""
     if request.headers.get(UPLOAD_HEADER) != "1":
@@ -193,6 +208,7 @@ ROUTES = [
     Route("/api/projects", _guarded(_projects)),
     Route("/api/projects/{name}/classify", _guarded(_classify), methods=["POST"]),
     Route("/api/projects/{name}/thumb/{id}", _guarded(_thumbnail)),
+    Route("/api/projects/{name}/facts/{id}", _guarded(_facts)),
     Route("/api/projects/{name}/upload", _guarded(_upload), methods=["PUT"]),
     Route("/api/{rest:path}", _guarded(_unknown), methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
 ]

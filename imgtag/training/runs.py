@@ -24,6 +24,7 @@ from imgtag import __version__
 from imgtag.core import locks, storage
 from imgtag.core.errors import Conflict, NotEnough, NotFound
 from imgtag.data.dataset import Picture, Whereabouts, look
+from imgtag.data.duplicates import same_shots
 from imgtag.data.history import place
 from imgtag.data.importing import importing
 from imgtag.data.projects import Project
@@ -162,7 +163,7 @@ def create_run(project: Project, recipe: Recipe) -> Run:
         if concern.blocking:
             raise NotEnough(concern.title, concern.explanation, concern.remedy)
     pictures = dataset.labelled
-    splits = assign_splits(project, pictures)
+    splits = assign_splits(project, pictures, same_shots(project, dataset.pictures))
     taught = {p.label for p in pictures if splits[p.id] == "train"}
     if len(taught) < 2:
         raise NotEnough(

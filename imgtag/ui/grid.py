@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,18 +16,49 @@ from imgtag.data.projects import Project
 
 PAGE_SIZE = 120
 _FOLDER = Path(__file__).parent / "components"
+_WORDS = {
+    "selected": "chosen",
+    "hint": "Click, drag or Shift+arrows to choose. Keys: 1 to 9 or a class's name, Delete, Space to enlarge.",
+    "all": "All",
+    "none": "None",
+    "invert": "Invert",
+    "size": "Size of the pictures",
+    "enlarge": "Enlarge",
+    "close": "Close",
+    "previous": "Previous picture",
+    "next": "Next picture",
+    "smaller": "Zoom out",
+    "larger": "Zoom in",
+    "move_to": "Move to",
+    "other": "Other class",
+    "new_class": "New class “{name}”",
+    "type_class": "Type the name of a class",
+    "trash": "Trash",
+    "undo": "Undo",
+    "gone": "Moved in another window meanwhile: {count} of the chosen pictures",
+    "told_move": "{count} moved to {target}",
+    "told_class": "{count} moved to the new class {target}",
+    "told_trash": "{count} moved to the trash",
+    "told_undo": "Taken back",
+}
 
 
-def _read(name: str) -> str:
-    return (_FOLDER / name).read_text("utf-8")
+def _read(*names: str) -> str:
+    return "\n".join((_FOLDER / name).read_text("utf-8") for name in names)
 
 
 _grid = st.components.v2.component(
-    "imgtag_grid", html="<div id='grid'>\n</div>", css=_read("grid.css"), js=_read("grid.js")
+    "imgtag_grid",
+    html="<div id='grid'>\n</div>",
+    css=_read("grid/grid.css"),
+    js=_read("grid/tiles.js", "grid/choosing.js", "grid/assigning.js", "grid/viewer.js", "grid/main.js"),
 )
 _upload = st.components.v2.component(
     "imgtag_upload", html=_read("upload.html"), css=_read("upload.css"), js=_read("upload.js")
 )
+
+
+_one_after_the_other = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -35,42 +68,97 @@ class Tile:
     id: str
     src: str
     large: str
+    facts: str
     title: str
     caption: str = ""
     note: str = ""
     mark: str = ""
 
 
+@dataclass(frozen=True)
+class Target:
+    """A class that pictures can be given: its folder, what it is called, its number of pictures, its key or 0."""
+
+    name: str
+    shown: str
+    count: int
+    key: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a person did in a grid: "move" or "class" (a new one) to `target`, "trash", or "undo".
+
+    seen: the class that the pictures had where they were chosen, "" for unsorted; None where classes were mixed.
+    """
+
+    action: str
+    ids: tuple[str, ...]
+    target: str
+    seen: str | None
+
+
 def tile(project: Project, id_: str, title: str, caption: str = "", note: str = "", mark: str = "") -> Tile:
     """A tile for a picture of a project; the thumbnail comes from our own cached route."""
-    src = f"/api/projects/{quote(project.name, safe='')}/thumb/{id_}"
-    return Tile(id_, src, f"{src}?size=large", title, caption, note, mark)
+    here = f"/api/projects/{quote(project.name, safe='')}"
+    src = f"{here}/thumb/{id_}"
+    return Tile(id_, src, f"{src}?size=large", f"{here}/facts/{id_}", title, caption, note, mark)
 
 
 def show_grid(tiles: Sequence[Tile], *, key: str, label: str, size: int = 128) -> None:
     """Show pictures; a click opens one large."""
-    _mount(tiles, "view", key, label, size, token="")
+    _mount(tiles, "view", key, label, size, _nothing)
 
 
 def show_strip(tiles: Sequence[Tile], *, key: str, label: str) -> None:
     """Show a few pictures in one row, as decoration."""
-    _mount(tiles, "strip", key, label, 0, token="")
+    _mount(tiles, "strip", key, label, 0, _nothing)
 
 
-def select_from_grid(tiles: Sequence[Tile], *, key: str, label: str, size: int = 128) -> list[str]:
-    """Show pictures to choose from; returns the ids that are chosen now."""
-    token = str(st.session_state.get(f"{key}-token", 0))
-    result = _mount(tiles, "select", key, label, size, token)
+def sort_grid(
+    tiles: Sequence[Tile],
+    targets: Sequence[Target],
+    apply: Callable[[Step], None],
+    *,
+    key: str,
+    label: str,
+    place: str | None,
+    page: int = 1,
+    undo: str = "",
+    size: int = 128,
+) -> list[str]:
+    """Show pictures to choose and to give a class with mouse, touch or keys; returns the ids that are chosen now.
+
+    place: the class whose pictures are shown, "" for the unsorted, None for a mixture; page: which of them.
+    undo: what an undo would take back, in words.
+    `apply` is called for every step in the order in which they were made, before the page is drawn again.
+    """
+
+    def catch_up() -> None:
+        # A fast second step starts a second run while the first still works: it has to wait, or it would show too much.
+        with _one_after_the_other:
+            log = (st.session_state.get(key) or {}).get("log") or {}
+            for seq, entry in sorted(((int(e["seq"]), e) for e in log.get("entries", [])), key=itemgetter(0)):
+                window, last = st.session_state.get(_applied(key), ("", 0))
+                if seq > (last if window == log["window"] else 0):
+                    st.session_state[_applied(key)] = (log["window"], seq)
+                    apply(Step(entry["action"], tuple(entry["ids"]), entry["target"], entry["seen"]))
+
+    window, last = st.session_state.get(_applied(key), ("", 0))
+    more = {
+        "classes": [asdict(t) for t in targets],
+        "place": place,
+        "undo": undo,
+        "window": window,
+        "applied": last,
+        "token": f"{page} {place}",
+    }
+    result = _mount(tiles, "sort", key, label, size, catch_up, **more)
     chosen = getattr(result, "selected", None) or {}
-    if not chosen or chosen.get("token") != token:  # chosen before the last `clear_selection`
+    if chosen.get("token") != more["token"]:
         return []
     shown = {t.id for t in tiles}
     return [id_ for id_ in chosen.get("ids", []) if id_ in shown]
-
-
-def clear_selection(key: str) -> None:
-    """Forget what is chosen in a grid, after something was done with it."""
-    st.session_state[f"{key}-token"] = int(st.session_state.get(f"{key}-token", 0)) + 1
 
 
 def upload_area(project: Project, *, key: str) -> str:
@@ -92,24 +180,15 @@ def upload_area(project: Project, *, key: str) -> str:
     return str(done.get("batch", ""))
 
 
-def _mount(tiles: Sequence[Tile], mode: str, key: str, label: str, size: int, token: str) -> Any:
-    words = {
-        "selected": "chosen",
-        "hint": "Click to choose; shift-click chooses a range.",
-        "all": "Choose all",
-        "none": "Choose none",
-        "enlarge": "Enlarge",
-        "close": "Close",
-    }
-    data = {
-        "items": [asdict(t) for t in tiles],
-        "mode": mode,
-        "label": label,
-        "tile": size,
-        "token": token,
-        "words": words,
-    }
-    return _grid(key=key, data=data, on_selected_change=_nothing)
+def _mount(
+    tiles: Sequence[Tile], mode: str, key: str, label: str, size: int, on_log: Callable[[], None], **more: Any
+) -> Any:
+    data = {"items": [asdict(t) for t in tiles], "mode": mode, "label": label, "tile": size, "words": _WORDS, **more}
+    return _grid(key=key, data=data, on_selected_change=_nothing, on_log_change=on_log)
+
+
+def _applied(key: str) -> str:
+    return f"{key} applied"
 
 
 def _nothing() -> None:

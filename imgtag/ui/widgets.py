@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from imgtag.core.errors import ImgtagError
 from imgtag.data.background import Job
 from imgtag.data.projects import Project
 from imgtag.training.jobs import active_runs
@@ -127,8 +128,14 @@ def flash(text: str) -> None:
     st.session_state["_flash"] = literal(text)
 
 
+def flash_error(error: ImgtagError) -> None:
+    """The same for something that was refused."""
+    st.session_state["_refused"] = literal(str(error))
+
+
 def show_flash() -> None:
-    """Show the message left by `flash`, once."""
-    text = st.session_state.pop("_flash", "")
-    if text:
-        st.toast(text, icon=":material/check_circle:")
+    """Show the messages left by `flash` and `flash_error`, once."""
+    for key, icon in (("_flash", ":material/check_circle:"), ("_refused", ":material/error:")):
+        text = st.session_state.pop(key, "")
+        if text:
+            st.toast(text, icon=icon)

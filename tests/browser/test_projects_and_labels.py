@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -14,10 +13,6 @@ from tests.browser.conftest import Server
 from tests.drawing import picture, write_tree
 
 pytestmark = pytest.mark.browser
-
-
-def fill_unsorted(project: Project, number: int) -> None:
-    write_tree(project.unsorted, {f"picture-{n:03}.png": picture("green", n) for n in range(number)})
 
 
 def test_a_project_is_renamed_duplicated_trashed_and_restored(page: Page, server: Server, shapes: Project) -> None:
@@ -38,42 +33,6 @@ def test_a_project_is_renamed_duplicated_trashed_and_restored(page: Page, server
     page.get_by_role("button", name="Restore").click()
     expect(page.get_by_role("heading", name="Discs & tiles", exact=True)).to_be_visible()
     assert look(find_project("toys")).counts == {"circle": 12, "square": 12}
-
-
-def test_five_hundred_pictures_are_sorted_by_choosing_many_at_once(page: Page, server: Server, shapes: Project) -> None:
-    fill_unsorted(shapes, 500)
-    page.goto(f"{server.address}/label?project=toys")
-    tiles = page.get_by_role("group", name="Pictures to sort").locator("button.face")
-    expect(tiles).to_have_count(120)
-    tiles.nth(3).click()
-    tiles.nth(22).click(modifiers=["Shift"])
-    expect(page.get_by_text("20 pictures chosen. Move to", exact=True)).to_be_visible()
-    choose_class(page, "circle")
-    page.get_by_role("button", name="Move", exact=True).click()
-    expect(page.get_by_text("20 pictures moved to")).to_be_visible()
-    expect(page.get_by_text("0 pictures chosen. Move to", exact=True)).to_be_visible()
-    assert look(shapes).counts["circle"] == 32
-    assert len(look(shapes).unsorted) == 480
-    page.get_by_role("button", name="Undo moving 20 pictures").click()
-    expect(page.get_by_text("20 pictures moved back")).to_be_visible()
-    assert look(shapes).counts["circle"] == 12
-    expect(page.get_by_role("combobox", name="Show")).to_have_value("Unsorted (500)")
-    tiles.nth(3).click()
-    expect(page.get_by_text("1 picture chosen. Move to", exact=True)).to_be_visible()
-    for number in ("2", "1"):  # what is not to be seen is not chosen
-        page.get_by_role("button", name=f"Page {number}", exact=True).click()
-        expect(page.get_by_text("0 pictures chosen. Move to", exact=True)).to_be_visible()
-    page.wait_for_timeout(500)
-    page.get_by_role("button", name="Choose all").click()
-    expect(page.get_by_text("120 pictures chosen. Move to", exact=True)).to_be_visible()
-    page.get_by_role("button", name="Trash", exact=True).click()
-    expect(page.get_by_text("120 pictures moved to the trash")).to_be_visible()
-    assert len(look(shapes).unsorted) == 380
-
-
-def choose_class(page: Page, name: str) -> None:
-    page.get_by_role("combobox", name=re.compile("Move to")).click()
-    page.get_by_role("option", name=re.compile(rf"^{name} ")).click()
 
 
 def test_a_folder_becomes_classes_and_hidden_files_stay_out(

@@ -76,3 +76,15 @@ def test_the_time_left_is_measured_and_not_guessed() -> None:
     assert 29 < job.eta_s < 32
     job.report(0, 40, "")
     assert job.eta_s is None
+
+
+def test_waiting_for_an_end_ends_with_it_or_with_the_time() -> None:
+    go = threading.Event()
+    job = start_job("waited for", "Waiting", lambda job: go.wait(20))
+    began = time.monotonic()
+    job.wait(0.05)
+    assert not job.finished
+    go.set()
+    job.wait(20)
+    assert job.finished
+    assert time.monotonic() - began < 15

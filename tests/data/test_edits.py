@@ -412,3 +412,20 @@ def test_whatever_is_done_in_any_order_no_picture_is_lost_and_undo_leads_back_to
         assert edits.undo(project).missing == ()
         assert all_bytes(project) == expected
     assert labels(project) == start
+
+
+def test_pictures_that_somebody_moved_before_stay_where_that_one_put_them(shapes: Project) -> None:
+    first, second, third = [p.id for p in look(shapes).by_class["circle"]][:3]
+    edits.move_pictures(shapes, [first], "square")
+    done = edits.move_pictures(shapes, [first, second, "0" * 64], "square", seen="circle", who="Ann")
+    assert (done.moved, done.missing, done.elsewhere) == (1, ("0" * 64,), {first: "square"})
+    assert edits.trash_pictures(shapes, [first, third], seen="circle").elsewhere == {first: "square"}
+    assert look(shapes).counts == {"circle": 9, "square": 14}
+    assert [row.get("who") for row in storage.read_json_lines(shapes.history)] == [None, "Ann", None]
+
+
+def test_a_picture_in_two_classes_may_be_decided_from_either(project: Project) -> None:
+    twice = picture("red", 1)
+    write_tree(project.images, {"a/1.png": twice, "b/2.png": twice})
+    assert edits.move_pictures(project, [sha(twice)], "b", seen="b").elsewhere == {}
+    assert look(project).counts == {"a": 0, "b": 1}

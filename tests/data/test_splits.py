@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -17,7 +19,7 @@ from tests.drawing import picture, sha, write_tree
 
 def pretend(count: int, label: str = "a") -> list[Picture]:
     """Pictures that need not exist: only their ids and labels matter here."""
-    return [Picture(sha(f"{label}{n}".encode()), None, label, 0) for n in range(count)]  # type: ignore[arg-type]
+    return [Picture(sha(f"{label}{n}".encode()), Path(f"{n}.jpg"), label, 0) for n in range(count)]
 
 
 @pytest.mark.parametrize(
@@ -126,3 +128,37 @@ def test_a_test_folder_alone_does_not_make_everything_test(project: Project) -> 
     splits = assign_splits(project, [*tested, *pretend(20, "a"), *pretend(20, "b")])
     assert {splits[p.id] for p in tested} == {"test"}
     assert Counter(splits[p.id] for p in pretend(20, "a")) == {"train": 14, "val": 4, "test": 2}
+
+
+def test_pictures_of_one_shot_stay_together_and_follow_those_that_have_a_split(project: Project) -> None:
+    pictures = pretend(60)
+    first = assign_splits(project, pictures[:30])
+    shots = [[pictures[n].id for n in range(start, start + 4)] for start in range(28, 60, 4)]
+    splits = assign_splits(project, pictures, shots)
+    assert {id_: splits[id_] for id_ in first} == first
+    for shot in shots[1:]:
+        assert len({splits[id_] for id_ in shot}) == 1
+    known = {splits[pictures[28].id], splits[pictures[29].id]}
+    assert {splits[pictures[30].id], splits[pictures[31].id]} == {"train" if "train" in known else known.pop()}
+    found = Counter(splits.values())
+    assert abs(found["train"] - 42) <= 4
+    assert found["val"] >= 8
+
+
+def test_held_back_pictures_are_whole_shots(project: Project) -> None:
+    pictures = pretend(20)
+    record_splits(project, dict.fromkeys((p.id for p in pictures), "train"))
+    shots = [[pictures[n].id, pictures[n + 1].id] for n in range(0, 20, 2)]
+    splits = assign_splits(project, pictures, shots)
+    assert Counter(splits.values()) == {"train": 16, "val": 4}
+    assert all(len({splits[id_] for id_ in shot}) == 1 for shot in shots)
+
+
+def test_a_burst_that_is_a_whole_class_is_dealt_out_in_runs_of_neighbours(project: Project) -> None:
+    burst, rest = pretend(50), pretend(50, "b")
+    splits = assign_splits(project, [*burst, *rest], [[p.id for p in burst]])
+    dealt = [splits[p.id] for p in burst]
+    assert set(dealt) >= {"train", "val"}
+    assert 30 <= dealt.count("train") <= 40
+    assert sum(a != b for a, b in pairwise(dealt)) <= 4  # few neighbours are parted
+    assert Counter(splits[p.id] for p in rest) == {"train": 35, "val": 10, "test": 5}

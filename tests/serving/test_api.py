@@ -437,3 +437,19 @@ def test_a_mistyped_address_or_method_is_404_in_words_and_no_page(server: Server
     answer = httpx.request(method, f"{server.url}/api/{path}")
     assert answer.status_code == 404
     assert method in error_of(answer)["title"]
+
+
+def test_facts_about_a_picture_for_the_large_view(server: Server) -> None:
+    first = look(server.project).pictures[0]
+    found = server.get(f"/api/projects/numbers/facts/{first.id}").json()
+    assert (found["width"], found["height"]) == (64, 64)
+    assert found["words"] == f"{first.label} · 64 × 64 pixels · {round(first.size / 1000)} KB · PNG"
+    assert server.get(f"/api/projects/numbers/facts/{'0' * 64}").status_code == 404
+    bad = server.project.unsorted / "bad.png"
+    bad.parent.mkdir(exist_ok=True)
+    bad.write_bytes(b"<html>")
+    try:
+        answer = server.get(f"/api/projects/numbers/facts/{sha(b'<html>')}")
+        assert (answer.status_code, answer.json()["error"]["title"]) == (400, "The picture cannot be read.")
+    finally:
+        bad.unlink()

@@ -40,7 +40,7 @@ from imgtag.training.model import load_model
 from imgtag.training.recipes import make_recipe
 from imgtag.training.runs import Run, create_run, list_runs
 from tests.drawing import picture, write_tree
-from tests.prepared import ROW, link_backbones, many_pictures
+from tests.prepared import ROW, link_backbones, many_pictures, toss_coins
 from tests.trainers import no_trainer_left, until  # noqa: F401 -- a fixture
 
 MANY = 170  # pictures a class: more than the 256 of a shard, so that a kill leaves some of them cached
@@ -243,12 +243,9 @@ NOISE = ("litlogger", "Warning", "detach", "GPU available", "TPU", "it/s", "tune
 
 @pytest.fixture
 def coins(ready: Path, project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """Heads and tails that cannot be told apart: losses stay far from zero."""
     load_extractor(at_size(ROW, 32))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # pictures of 32 pixels are too small to be shared out
-    for n, side in enumerate(("heads", "tails")):
-        write_tree(project.images / side, {f"{i}.png": picture("grey", 100 * n + i) for i in range(12)})
-    return project
+    return toss_coins(project)
 
 
 def tuning(project: Project, *changes: str) -> Run:

@@ -18,8 +18,7 @@ from imgtag.training.jobs import resume_training, start_training, stop_training,
 from imgtag.training.model import load_model
 from imgtag.training.recipes import make_recipe
 from imgtag.training.runs import Run
-from tests.drawing import picture, write_tree
-from tests.prepared import ROW
+from tests.prepared import ROW, toss_coins
 from tests.trainers import no_trainer_left, until  # noqa: F401 -- a fixture
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are read from /proc")
@@ -29,12 +28,9 @@ TUNED = ("picture_size=32", "batch_size=8", "learning_rate=1e-4", "strength=0.1"
 
 @pytest.fixture
 def coins(ready: Path, project: Project, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """Heads and tails that cannot be told apart: losses stay far from zero."""
     load_extractor(at_size(ROW, 32))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    for n, side in enumerate(("heads", "tails")):
-        write_tree(project.images / side, {f"{i}.png": picture("grey", 100 * n + i) for i in range(12)})
-    return project
+    return toss_coins(project)
 
 
 def leader(run: Run) -> int:

@@ -24,7 +24,7 @@ from imgtag.training.recipes import make_recipe
 from imgtag.training.runs import Run, create_run
 from imgtag.training.tuning.trainer import Learnt, learn_head, tune_network
 from imgtag.training.weights import pretrained_weights
-from tests.drawing import picture, write_tree
+from tests.prepared import toss_coins
 
 ROW = at_size(backbone("efficientnet_lite0"), 32)
 
@@ -40,10 +40,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def coins(project: Project) -> Project:
-    """Heads and tails that cannot be told apart: losses stay far from zero."""
-    for n, side in enumerate(("heads", "tails")):
-        write_tree(project.images / side, {f"{i}.png": picture("grey", 100 * n + i) for i in range(12)})
-    return project
+    return toss_coins(project)
 
 
 def a_run(project: Project, *changes: str) -> Run:

@@ -1,0 +1,118 @@
+// The thumbnail grid, part 2: choosing with mouse, rubber band, touch and keys.
+
+function click(state, id, event) {
+  state.note = "";
+  if (event.shiftKey && state.anchor && state.tiles.has(state.anchor)) chooseRange(state, state.anchor, id);
+  else {
+    state.chosen.has(id) ? state.chosen.delete(id) : state.chosen.add(id);
+    state.anchor = id;
+  }
+  changed(state);
+}
+
+function chooseRange(state, from, to) {
+  const ids = state.items.map((item) => item.id);
+  const [low, high] = [ids.indexOf(from), ids.indexOf(to)].sort((a, b) => a - b);
+  ids.slice(low, high + 1).forEach((id) => state.chosen.add(id));
+}
+
+function changed(state) {
+  paint(state);
+  clearTimeout(state.timer);
+  state.timer = setTimeout(() => state.send("selected", { token: state.token, ids: [...state.chosen] }), 120);
+}
+
+function chooseAll(state) { state.items.forEach((item) => state.chosen.add(item.id)); changed(state); }
+function chooseNone(state) { state.chosen.clear(); changed(state); }
+function invert(state) {
+  for (const { id } of state.items) state.chosen.has(id) ? state.chosen.delete(id) : state.chosen.add(id);
+  changed(state);
+}
+
+// What a command works on: what is chosen, else the tile that has the focus. In the order of the page.
+function subject(state) {
+  if (state.chosen.size) return state.items.map((item) => item.id).filter((id) => state.chosen.has(id));
+  return state.tiles.has(state.focus) ? [state.focus] : [];
+}
+
+function moveFocus(state, steps, extend) {
+  const ids = state.items.map((item) => item.id);
+  if (!ids.length) return;
+  const now = Math.max(0, ids.indexOf(state.focus));
+  const next = Math.min(ids.length - 1, Math.max(0, now + steps));
+  if (extend) {
+    if (!state.chosen.size) state.anchor = ids[now];
+    chooseRange(state, state.anchor ?? ids[now], ids[next]);
+    changed(state);
+  }
+  const face = state.tiles.get(ids[next]).firstChild;
+  face.focus();
+  face.scrollIntoView({ block: "nearest" });
+}
+
+function columns(state) {
+  return getComputedStyle(state.board).gridTemplateColumns.split(" ").length;
+}
+
+// A band drawn with the mouse from between the tiles chooses all it touches; with Ctrl or Shift in addition.
+function startBand(state, event) {
+  if (event.pointerType !== "mouse" || event.button !== 0 || event.target.closest(".tile")) return;
+  event.preventDefault();
+  const area = state.board;
+  const adds = event.ctrlKey || event.metaKey || event.shiftKey;
+  const before = adds ? new Set(state.chosen) : new Set();
+  const at = (e) => {
+    const box = area.getBoundingClientRect();
+    return [e.clientX - box.left, e.clientY - box.top];
+  };
+  const [x0, y0] = at(event);
+  const band = element("div", "band");
+  area.append(band);
+  area.setPointerCapture(event.pointerId);
+  const draw = (e) => {
+    const [x, y] = at(e);
+    const [left, top, right, bottom] = [Math.min(x, x0), Math.min(y, y0), Math.max(x, x0), Math.max(y, y0)];
+    Object.assign(band.style, {
+      left: `${left}px`, top: `${top}px`, width: `${right - left}px`, height: `${bottom - top}px` });
+    const box = area.getBoundingClientRect();
+    state.chosen = new Set(before);
+    for (const [id, tile] of state.tiles) {
+      const face = tile.getBoundingClientRect();
+      if (face.left - box.left < right && face.right - box.left > left
+        && face.top - box.top < bottom && face.bottom - box.top > top) state.chosen.add(id);
+    }
+    paint(state);
+  };
+  area.onpointermove = draw;
+  area.onpointerup = area.onpointercancel = () => {
+    area.onpointermove = area.onpointerup = area.onpointercancel = null;
+    band.remove();
+    changed(state);
+  };
+}
+
+const STEPS = { ArrowLeft: () => -1, ArrowRight: () => 1, ArrowUp: (n) => -n, ArrowDown: (n) => n,
+  Home: () => -1e9, End: () => 1e9 };
+
+function onKey(state, event) {
+  if (event.target.closest("input, dialog, .classes button")) return;
+  const key = event.key;
+  const control = event.ctrlKey || event.metaKey;
+  const letter = key.length === 1 ? key.toLowerCase() : key;
+  let done = true;
+  if (STEPS[key]) moveFocus(state, STEPS[key](columns(state)), event.shiftKey);
+  else if (control && letter === "a") chooseAll(state);
+  else if (control && letter === "i") invert(state);
+  else if (control && letter === "z") act(state, "undo");
+  else if (control || event.altKey) done = false;
+  else if (key === "Escape") chooseNone(state);
+  else if (key === " ") openViewer(state, state.focus);
+  else if (key === "Enter") state.focus && click(state, state.focus, event);
+  else if (key === "Delete" || key === "Backspace") act(state, "trash", subject(state));
+  else if (/^[1-9]$/.test(key)) assignNumber(state, Number(key));
+  else if (key.length === 1 && /[\p{L}\p{N}/]/u.test(key)) openPalette(state, key === "/" ? "" : key);
+  else done = false;
+  if (!done) return;
+  event.preventDefault();
+  event.stopPropagation();  // Streamlit has keys of its own, such as R for a rerun
+}

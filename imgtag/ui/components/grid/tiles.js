@@ -1,0 +1,97 @@
+// The thumbnail grid, part 1: the tiles. Names come from files of strangers: text is only ever set as textContent.
+
+function element(tag, className, text) {
+  const made = document.createElement(tag);
+  if (className) made.className = className;
+  if (text !== undefined) made.textContent = text;
+  return made;
+}
+
+function button(className, text, onclick, label) {
+  const made = element("button", className, text);
+  made.type = "button";
+  made.onclick = onclick;
+  if (label) made.setAttribute("aria-label", label);
+  return made;
+}
+
+// A tile whose picture, words and mode are unchanged is used again: nothing flickers, the focus stays.
+function tileOf(state, item) {
+  const kept = state.tiles.get(item.id);
+  const looks = JSON.stringify([item, state.data.mode]);
+  if (kept && kept.dataset.looks === looks) return kept;
+  const tile = element("div", "tile");
+  tile.dataset.id = item.id;
+  tile.dataset.looks = looks;
+  const strip = state.data.mode === "strip";
+  const face = element(strip ? "div" : "button", "face");
+  const frame = element("span", "frame");
+  const image = element("img");
+  image.loading = "lazy";
+  image.decoding = "async";
+  image.draggable = false;
+  image.alt = item.title;
+  image.onerror = () => frame.classList.add("broken");
+  image.src = item.src;
+  frame.append(image);
+  if (item.mark) frame.append(element("span", `mark ${item.mark}`, item.mark === "right" ? "✓" : "✗"));
+  face.append(frame);
+  if (item.caption) {
+    const caption = element("span", "caption");
+    caption.append(element("b", "", item.caption));
+    if (item.note) caption.append(element("span", "", item.note));
+    face.append(caption);
+  }
+  tile.append(face);
+  if (strip) return tile;
+  face.type = "button";
+  face.title = [item.title, item.note].filter(Boolean).join("\n");
+  if (!state.sorts) {
+    face.onclick = () => openViewer(state, item.id);
+    return tile;
+  }
+  face.draggable = true;
+  face.onclick = (event) => click(state, item.id, event);
+  face.onfocus = () => { state.focus = item.id; rove(state); };
+  face.ondragstart = (event) => startDrag(state, item.id, event);
+  face.ondragend = () => state.root.classList.remove("dragging");
+  tile.append(button("zoom", "⤢", () => openViewer(state, item.id), `${state.data.words.enlarge}: ${item.title}`));
+  return tile;
+}
+
+function layTiles(state) {
+  const fresh = new Map();
+  const wanted = state.items.map((item) => {
+    const tile = tileOf(state, item);
+    fresh.set(item.id, tile);
+    return tile;
+  });
+  state.tiles = fresh;
+  const there = [...state.board.children];
+  if (wanted.length !== there.length || wanted.some((tile, at) => tile !== there[at])) {
+    const focused = state.root.getRootNode().activeElement?.closest?.(".tile");
+    const rest = focused ? there.slice(there.indexOf(focused)).concat(there.slice(0, there.indexOf(focused)).reverse()) : [];
+    state.board.replaceChildren(...wanted);
+    const heir = rest.find((tile) => fresh.has(tile.dataset.id));  // itself, or its neighbour if it has gone
+    if (heir) fresh.get(heir.dataset.id).firstChild.focus({ preventScroll: true });
+  }
+  if (state.data.tile) state.board.style.setProperty("--tile", `${state.size || state.data.tile}px`);
+}
+
+// Only one tile can be reached with Tab; from there on, arrow keys.
+function rove(state) {
+  if (!state.tiles.has(state.focus)) state.focus = state.items[0]?.id;
+  for (const [id, tile] of state.tiles) tile.firstChild.tabIndex = id === state.focus ? 0 : -1;
+}
+
+function paint(state) {
+  for (const [id, tile] of state.tiles) {
+    const chosen = state.chosen.has(id);
+    tile.classList.toggle("selected", chosen);
+    if (state.sorts) tile.firstChild.setAttribute("aria-pressed", chosen);
+  }
+  if (state.counter) {
+    const { selected, hint } = state.data.words;
+    state.counter.textContent = state.note || (state.chosen.size ? `${state.chosen.size} ${selected}` : hint);
+  }
+}

@@ -1,0 +1,77 @@
+"""Steps of a sorting grid: each does what it says, and what could not be done is told."""
+
+from __future__ import annotations
+
+import pytest
+import streamlit as st
+
+from imgtag.data import edits
+from imgtag.data.dataset import look
+from imgtag.data.projects import Project
+from imgtag.ui.grid import Step, Target
+from imgtag.ui.sorting import carry_out, targets_of
+from tests.drawing import picture, write_tree
+
+
+@pytest.fixture(autouse=True)
+def nothing_said() -> None:
+    st.session_state.clear()
+
+
+def ids(project: Project, label: str) -> tuple[str, ...]:
+    return tuple(p.id for p in look(project).pictures if p.label == label)
+
+
+def said() -> str:
+    """The message that was left for the page, without the signs that keep it literal."""
+    return str(st.session_state.get("_flash", st.session_state.get("_refused", ""))).replace("\\", "")
+
+
+def test_pictures_are_moved_trashed_and_given_a_new_class(shapes: Project) -> None:
+    carry_out(shapes, Step("move", ids(shapes, "circle")[:3], "square", "circle"))
+    assert said() == "3 pictures moved to “square”."
+    carry_out(shapes, Step("class", ids(shapes, "circle")[:1], "ring", "circle"))
+    assert said() == "1 picture moved to “ring”."
+    carry_out(shapes, Step("class", ids(shapes, "circle")[:1], "Ring", "circle"))
+    assert said() == "1 picture moved to “ring”."
+    carry_out(shapes, Step("trash", ids(shapes, "square")[:2], "", "square"))
+    assert said() == "2 pictures moved to the trash."
+    assert look(shapes).counts == {"circle": 7, "ring": 2, "square": 13}
+    carry_out(shapes, Step("undo", (), "", ""))
+    assert said() == "2 pictures moved back."
+    assert look(shapes).counts["square"] == 15
+
+
+def test_who_comes_second_is_told_where_the_pictures_are(shapes: Project) -> None:
+    first, second, third = ids(shapes, "circle")[:3]
+    edits.move_pictures(shapes, [first], "square")
+    edits.trash_pictures(shapes, [second])
+    carry_out(shapes, Step("move", (first, second, third), "square", "circle"))
+    assert said() == "1 picture moved to “square”. 1 was moved before in another window: square (1). 1 is gone."
+    carry_out(shapes, Step("trash", (first,), "", "circle"))
+    assert said() == "0 pictures moved to the trash. 1 was moved before in another window: square (1)."
+    assert look(shapes).counts == {"circle": 9, "square": 14}
+
+
+@pytest.mark.parametrize(
+    ("step", "reason"),
+    [
+        (Step("undo", (), "", ""), "nothing to undo"),
+        (Step("class", ("x",), "CON", ""), "Windows"),
+        (Step("move", ("x",), "ring", ""), "There is no class “ring”"),
+    ],
+)
+def test_what_is_refused_is_said_with_its_reason(step: Step, reason: str, shapes: Project) -> None:
+    carry_out(shapes, step)
+    assert reason in said()
+    assert "_flash" not in st.session_state
+
+
+def test_targets_have_names_to_show_numbers_and_keys(shapes: Project) -> None:
+    shapes.set_display_names({"square": "Square tile"})
+    write_tree(shapes.images / "ring", {"a.png": picture("green", 1)})
+    assert targets_of(shapes, look(shapes)) == [
+        Target("circle", "circle", 12, 1),
+        Target("ring", "ring", 1, 2),
+        Target("square", "Square tile", 12, 3),
+    ]
