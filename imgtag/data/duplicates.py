@@ -23,8 +23,12 @@ from imgtag.data.dataset import Picture
 from imgtag.data.fingerprints import SIDE, Fingerprint, fingerprints
 from imgtag.data.projects import Project
 
-ALIKE = 0.6
+ALIKE, _MOST_ALIKE = 0.6, 0.97
+_SPREADS = 5.0
+_FEW = 50  # pictures that say nothing about what is usual
+_SAMPLE = 1000
 _ALIKE_BESIDES = 0.45  # without waves straight up or across: a horizon alone makes no two seas the same
+_DRIFT = 0.02
 _VERSION = 1  # of the comparison: what another one found is forgotten
 _FREQUENCIES = 24
 _BLOCK = 512  # rows compared at a time: memory stays flat
@@ -33,7 +37,7 @@ _EMPTY = 0.5  # of a grey level: a blank picture is like nothing
 
 @dataclass(frozen=True)
 class Pair:
-    """Two pictures by id that are nearly the same; likeness 0.6 to 1."""
+    """Two pictures by id that are nearly the same; likeness `ALIKE` to 1."""
 
     first: str
     second: str
@@ -48,14 +52,19 @@ def find_duplicates(
     on_progress: see `fingerprints`. Pictures that cannot be read are like nothing.
     """
     found = fingerprints(project, pictures, on_progress)
-    compared, pairs = _compared(project)
-    new = found.keys() - compared
-    pairs = [p for p in pairs if p.first in found and p.second in found] + near_duplicates(found, new)
+    compared, pairs, alike = _compared(project)
+    if not found.keys() - compared:
+        return [p for p in pairs if p.first in found and p.second in found]
+    now = usual_limit(found)
+    if abs(now - alike) > _DRIFT:  # the pictures are of another kind by now: all are compared again
+        compared, pairs, alike = set(), [], now
+    new = near_duplicates(found, found.keys() - compared, alike)
+    pairs = [p for p in pairs if p.first in found and p.second in found] + new
     pairs.sort(key=lambda p: (-p.likeness, p.first, p.second))
-    if new:
-        kept = {"version": _VERSION, "compared": list(found), "pairs": [[p.first, p.second, p.likeness] for p in pairs]}
-        with contextlib.suppress(DiskFull, NoAccess):  # only slower then
-            storage.write_json(_path(project), kept, durable=False)
+    kept = {"version": _VERSION, "compared": list(found), "alike": alike}
+    kept["pairs"] = [[p.first, p.second, p.likeness] for p in pairs]
+    with contextlib.suppress(DiskFull, NoAccess):  # only slower then
+        storage.write_json(_path(project), kept, durable=False)
     return pairs
 
 
@@ -64,8 +73,24 @@ def same_shots(project: Project, pictures: Sequence[Picture]) -> list[list[str]]
     return joined((p.first, p.second) for p in find_duplicates(project, pictures))
 
 
-def near_duplicates(found: Mapping[str, Fingerprint], among: Set[str] | None = None) -> list[Pair]:
-    """All pairs of nearly the same pictures, most alike first.
+def usual_limit(found: Mapping[str, Fingerprint]) -> float:
+    """The likeness from which two of these pictures are the same shot: far beyond what is usual among them.
+
+    Photographs of different things are hardly alike, so 0.6 will do; digits or pictures of one fixed camera are all
+    rather alike, and only the very same stands out.
+    """
+    if len(found) < _FEW:
+        return ALIKE
+    step = -(-len(found) // _SAMPLE)
+    some = _descriptors(np.stack([found[i].tones for i in sorted(found)[::step]]))
+    pairs = (some @ some.T)[np.triu_indices(len(some), 1)]
+    return float(np.clip(pairs.mean() + _SPREADS * pairs.std(), ALIKE, _MOST_ALIKE))
+
+
+def near_duplicates(
+    found: Mapping[str, Fingerprint], among: Set[str] | None = None, alike: float = ALIKE
+) -> list[Pair]:
+    """All pairs of pictures with at least this likeness, most alike first.
 
     among: only pairs with at least one of these ids; None means all. Takes about a second for 10,000 pictures.
     """
@@ -80,7 +105,7 @@ def near_duplicates(found: Mapping[str, Fingerprint], among: Set[str] | None = N
         block = rows[start : start + _BLOCK]
         for asked in (every[block], every[block] * mirror):
             likeness = asked @ every.T
-            for at, other in np.argwhere(likeness >= ALIKE):
+            for at, other in np.argwhere(likeness >= alike):
                 pair = (min(block[at], other), max(block[at], other))
                 if pair[0] != pair[1] and _besides(asked[at], every[other]) >= _ALIKE_BESIDES:
                     pairs[pair] = max(pairs.get(pair, 0.0), float(likeness[at, other]))
@@ -103,15 +128,16 @@ def joined(pairs: Iterable[tuple[str, str]]) -> list[list[str]]:
     return sorted(groups.values(), key=lambda g: (-len(g), g))
 
 
-def _compared(project: Project) -> tuple[set[str], list[Pair]]:
-    """The ids that were compared with one another, and the pairs that were found."""
+def _compared(project: Project) -> tuple[set[str], list[Pair], float]:
+    """The ids that were compared with one another, the pairs that were found, and the likeness that was asked."""
     kept = storage.read_json(_path(project))
     try:
         if kept["version"] == _VERSION:
-            return set(kept["compared"]), [Pair(str(a), str(b), float(value)) for a, b, value in kept["pairs"]]
+            pairs = [Pair(str(a), str(b), float(value)) for a, b, value in kept["pairs"]]
+            return set(kept["compared"]), pairs, float(kept["alike"])
     except (KeyError, TypeError, ValueError):
         pass
-    return set(), []
+    return set(), [], ALIKE
 
 
 def _path(project: Project) -> Path:

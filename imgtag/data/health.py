@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,6 +24,7 @@ _BRIGHT_ABOVE = 0.93
 _BLANK_BELOW = 0.012
 _TINY_BELOW_PX = 64
 _ODD_ABOVE = 3.0
+_USUAL_SHARE, _USUAL_FROM = 0.2, 10
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Health:
     """What a look at the data found. Pairs and groups hold pictures; `leaks` stand in different splits.
 
     copies: groups of files with the same bytes. conflicts: nearly the same picture under two classes.
+    usual: problems that so many pictures have that they are the nature of the set; not among `problems`.
     in_doubt: unsorted pictures that came under several classes, with these.
     """
 
@@ -48,6 +51,7 @@ class Health:
     leaks: tuple[tuple[Picture, Picture], ...]
     conflicts: tuple[tuple[Picture, Picture], ...]
     problems: tuple[Problem, ...]
+    usual: tuple[str, ...]
     in_doubt: Mapping[str, Sequence[str]]
 
     def as_dict(self, dataset: Dataset) -> dict[str, Any]:
@@ -64,6 +68,7 @@ class Health:
             "split_leaks": [[file(a), file(b)] for a, b in self.leaks],
             "label_conflicts": [[file(a), file(b)] for a, b in self.conflicts],
             "quality": [{"file": file(p.picture), "problem": p.kind} for p in self.problems],
+            "usual": list(self.usual),
             "in_doubt": [{"file": file(dataset.by_id[i]), "classes": list(c)} for i, c in self.in_doubt.items()],
         }
 
@@ -97,6 +102,9 @@ def check(dataset: Dataset, on_progress: Callable[[int, int], None] = lambda don
     for copy in dataset.copies:
         copies.setdefault(copy.id, [by_id[copy.id]]).append(copy)
     exact = [(a, b) for group in copies.values() for a, b in pairwise(group)]
+    kinds = {p.id: problems_of(found[p.id].measures) for p in dataset.pictures if p.id in found}
+    times = Counter(kind for kind_list in kinds.values() for kind in kind_list)
+    usual = {kind for kind, number in times.items() if number > max(_USUAL_FROM, _USUAL_SHARE * len(kinds))}
     return Health(
         checked=len(dataset.pictures),
         unreadable=tuple(p for p in dataset.pictures if p.id not in found),
@@ -104,9 +112,8 @@ def check(dataset: Dataset, on_progress: Callable[[int, int], None] = lambda don
         near=tuple(tuple(by_id[i] for i in group) for group in joined((p.first, p.second) for p in pairs)),
         leaks=tuple((by_id[a], by_id[b]) for a, b in leaks(dataset.project, labelled)),
         conflicts=tuple((a, b) for a, b in [*exact, *same_shot] if a.label and b.label and a.label != b.label),
-        problems=tuple(
-            Problem(p, kind) for p in dataset.pictures if p.id in found for kind in problems_of(found[p.id].measures)
-        ),
+        problems=tuple(Problem(by_id[i], kind) for i, those in kinds.items() for kind in those if kind not in usual),
+        usual=tuple(sorted(usual)),
         in_doubt={i: c for i, c in doubts(dataset.project).items() if i in by_id and not by_id[i].label},
     )
 

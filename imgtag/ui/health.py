@@ -86,6 +86,9 @@ def _show(project: Project, dataset: Dataset, found: Health) -> None:
     for what, show in things:
         if what:
             show(project, dataset, found)
+    if found.usual:
+        listed = ", ".join(_WHY[kind] for kind in found.usual)
+        st.caption(f"Many of these pictures are {listed}: that is their kind, so they are not listed.")
     if not any(what for what, _ in things):
         st.success(f"All {count(found.checked, 'picture')} are fine.", icon=":material/task_alt:")
     if leaks_closed(project):

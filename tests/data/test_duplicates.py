@@ -8,8 +8,8 @@ import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
 from imgtag.data.dataset import look
-from imgtag.data.duplicates import find_duplicates, joined, near_duplicates, same_shots
-from imgtag.data.fingerprints import Fingerprint, take_fingerprint
+from imgtag.data.duplicates import find_duplicates, joined, near_duplicates, same_shots, usual_limit
+from imgtag.data.fingerprints import Fingerprint, fingerprints, take_fingerprint
 from imgtag.data.images import open_picture
 from imgtag.data.projects import Project
 from tests.drawing import encode, scene, sha, write_tree
@@ -110,3 +110,21 @@ def test_a_spoilt_memory_is_made_again(spoilt: str, project: Project) -> None:
     write_tree(project.images, {"a/1.png": encode(scene(1)), "a/2.jpg": encode(scene(1), "JPEG")})
     write_tree(project.cache, {"duplicates.json": spoilt.encode()})
     assert len(same_shots(project, look(project).pictures)) == 1
+
+
+def test_where_all_are_rather_alike_only_the_very_same_is_the_same(project: Project) -> None:
+    """Pictures of one fixed camera. Forty say nothing about what is usual; with sixty, those forty are compared again."""
+    background = scene(1)
+    for n in range(60):
+        frame = background.copy()
+        frame.paste(scene(100 + n, (90, 70)), (110, 80))
+        write_tree(project.images, {f"camera/{n}.png": encode(frame)})
+    camera = look(project).pictures
+    taken_of = fingerprints(project, camera)
+    assert usual_limit(dict(list(taken_of.items())[:40])) == 0.6
+    assert usual_limit(taken_of) > 0.9
+    assert len(find_duplicates(project, camera[:40])) > 500
+    assert find_duplicates(project, camera) == []
+    same = encode(Image.open(camera[0].path), "JPEG", quality=85)
+    write_tree(project.images, {"camera/again.jpg": same})
+    assert [p.likeness > 0.97 for p in find_duplicates(project, look(project).pictures)] == [True]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from imgtag.data import edits
 from imgtag.data.dataset import look
@@ -13,6 +13,7 @@ from imgtag.data.fingerprints import Measures
 from imgtag.data.health import check, problems_of
 from imgtag.data.importing import import_files
 from imgtag.data.projects import Project
+from imgtag.data.samples import digits_sample
 from imgtag.data.sources import open_sources
 from imgtag.data.splits import close_leaks, leaks_closed, read_splits, record_splits, reopen_leaks
 from tests.drawing import encode, picture, scene, sha, write_tree
@@ -75,6 +76,25 @@ def test_nothing_is_wrong_with_good_pictures(project: Project) -> None:
     found = check(dataset)
     assert found.in_words() == ["12 pictures were looked at, 0 remarks."]
     assert {k: v for k, v in found.as_dict(dataset).items() if v} == {"checked": 12}
+
+
+def test_what_most_pictures_have_is_their_kind_and_not_a_problem(project: Project) -> None:
+    soft = {f"a/soft-{n}.png": encode(scene(n).filter(ImageFilter.GaussianBlur(6))) for n in range(14)}
+    sharp = {f"b/sharp-{n}.png": encode(scene(50 + n)) for n in range(14)}
+    write_tree(project.images, {**soft, **sharp, "b/black.png": encode(Image.new("RGB", (200, 200)))})
+    found = check(look(project))
+    assert found.usual == ("blurry",)
+    assert [p.kind for p in found.problems] == ["blank"]
+
+
+def test_handwritten_digits_are_no_duplicates_of_each_other() -> None:
+    """All are rather alike, also across classes, and all are soft: no reason to alarm who tries the sample."""
+    dataset = look(digits_sample())
+    found = check(dataset)
+    assert found.checked == 600
+    assert len(found.near) <= 3
+    assert not found.conflicts
+    assert not found.problems
 
 
 def test_progress_is_told_once_for_every_picture(project: Project) -> None:
