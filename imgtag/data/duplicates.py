@@ -24,7 +24,7 @@ from imgtag.data.fingerprints import SIDE, Fingerprint, fingerprints
 from imgtag.data.projects import Project
 
 ALIKE, _MOST_ALIKE = 0.6, 0.97
-_SPREADS = 5.0
+_SPREADS = 5.0  # standard deviations
 _FEW = 50  # pictures that say nothing about what is usual
 _SAMPLE = 1000
 _ALIKE_BESIDES = 0.45  # without waves straight up or across: a horizon alone makes no two seas the same

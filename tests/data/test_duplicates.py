@@ -113,7 +113,7 @@ def test_a_spoilt_memory_is_made_again(spoilt: str, project: Project) -> None:
 
 
 def test_where_all_are_rather_alike_only_the_very_same_is_the_same(project: Project) -> None:
-    """Pictures of one fixed camera. Forty say nothing about what is usual; with sixty, those forty are compared again."""
+    """Pictures of one fixed camera. Forty do not say what is usual; with sixty, those forty are compared again."""
     background = scene(1)
     for n in range(60):
         frame = background.copy()
