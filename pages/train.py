@@ -86,7 +86,7 @@ def set_up() -> None:
         elif active:
             st.caption("The other one is paused: this one begins at once.", width="content")
     if asked and recipe:
-        with shown_errors():
+        with shown_errors(), st.spinner("Getting the pictures ready"):
             start_training(project, recipe)
             st.session_state["_just started"] = True
             st.rerun()

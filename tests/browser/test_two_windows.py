@@ -31,7 +31,8 @@ def trainer_of(run_folder: Path) -> int:
 
 
 def test_stop_in_one_window_and_kill_and_resume_show_in_the_other(page: Page, server: Server, shapes: Project) -> None:
-    write_tree(shapes.images / "circle", {f"more-{n}.png": picture("green", n) for n in range(700)})
+    many = 1800  # some seconds of looking
+    write_tree(shapes.images / "circle", {f"more-{n}.png": picture("green", n) for n in range(many)})
     address = f"{server.address}/train?project=toys"
     page.goto(address)
     other = page.context.new_page()
