@@ -75,7 +75,8 @@ def close_leaks(project: Project, shots: Iterable[Sequence[str]]) -> int:
                 known.update({i: min(splits, key=_RANK.__getitem__) for i in ids if i in known})
         changed = {i: split for i, split in before.items() if known[i] != split}
         if changed:
-            storage.write_csv(_before(project), ("sha256", "split"), sorted(changed.items()))
+            earlier = {r["sha256"]: r["split"] for r in storage.read_csv(_before(project)) if r.get("split") in SPLITS}
+            storage.write_csv(_before(project), ("sha256", "split"), sorted({**changed, **earlier}.items()))
             _write(project, known)
     return len(changed)
 

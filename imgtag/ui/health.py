@@ -54,7 +54,7 @@ def _found(project: Project, dataset: Dataset) -> Health | None:
     name = f"health {project.path}"
     job = find_job(name)
     if job is None:
-        job = start_job(name, "The check", lambda job: check(dataset, lambda done, total: job.report(done, total, "")))
+        job = start_job(name, "The check", lambda job: (state, check(dataset, lambda n, of: job.report(n, of, ""))))
         job.wait(0.5)
     if not job.finished:
         _watch(project, name)
@@ -63,8 +63,10 @@ def _found(project: Project, dataset: Dataset) -> Health | None:
     if job.error:
         show_error(job.error)
         return None
-    st.session_state[_FOUND] = (state, job.result)
-    return job.result  # type: ignore[no-any-return]
+    if job.result[0] != state:  # the pictures were changed while it worked
+        st.rerun()
+    st.session_state[_FOUND] = job.result
+    return job.result[1]  # type: ignore[no-any-return]
 
 
 @st.fragment(run_every=0.5)

@@ -78,6 +78,7 @@ def test_with_the_mouse(page: Page, server: Server, shapes: Project) -> None:
     page.locator(".tile.selected button.face").first.drag_to(chip(page, "square"))
     becomes(shapes, {"circle": 12, "square": 12 + band, "": 300 - band})
 
+    expect(tiles).to_have_count(120)
     page.get_by_role("button", name="All", exact=True).click()
     tiles.nth(5).click()
     page.get_by_role("button", name="Invert").click()

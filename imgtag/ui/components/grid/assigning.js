@@ -56,7 +56,11 @@ function startDrag(state, id, event) {
 }
 
 function dropTarget(made, drop) {
-  made.ondragover = (event) => { event.preventDefault(); made.classList.add("over"); };
+  made.ondragover = (event) => {
+    if (!made.closest(".dragging")) return;  // a file from elsewhere
+    event.preventDefault();
+    made.classList.add("over");
+  };
   made.ondragleave = () => made.classList.remove("over");
   made.ondrop = (event) => { event.preventDefault(); made.classList.remove("over"); drop(); };
   return made;
@@ -77,7 +81,7 @@ function layClasses(state) {
 function chips(state, doing) {
   const { classes, words, place } = state.data;
   const made = classes.map((c) => {
-    const give = () => doing(() => assign(state, c.name));
+    const give = () => doing((ids) => act(state, "move", ids ?? chosenOnes(state), c.name));
     const chip = dropTarget(button("chip", undefined, give), give);
     if (c.key) chip.append(element("kbd", "", c.key));
     chip.append(element("span", "name", c.shown), element("span", "count", c.count));
@@ -92,7 +96,7 @@ function chips(state, doing) {
 // Trash and undo, beside the ways to choose.
 function commands(state) {
   const { words } = state.data;
-  const trash = () => act(state, "trash", subject(state));
+  const trash = () => act(state, "trash", chosenOnes(state));
   state.back = button("", words.undo, () => act(state, "undo"));
   return [dropTarget(button("", words.trash, trash), trash), state.back];
 }

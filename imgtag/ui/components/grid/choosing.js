@@ -1,7 +1,6 @@
 // The thumbnail grid, part 2: choosing with mouse, rubber band, touch and keys.
 
 function click(state, id, event) {
-  state.note = "";
   if (event.shiftKey && state.anchor && state.tiles.has(state.anchor)) chooseRange(state, state.anchor, id);
   else {
     state.chosen.has(id) ? state.chosen.delete(id) : state.chosen.add(id);
@@ -17,6 +16,7 @@ function chooseRange(state, from, to) {
 }
 
 function changed(state) {
+  state.note = "";
   paint(state);
   clearTimeout(state.timer);
   state.timer = setTimeout(() => state.send("selected", { token: state.token, ids: [...state.chosen] }), 120);
@@ -29,9 +29,14 @@ function invert(state) {
   changed(state);
 }
 
-// What a command works on: what is chosen, else the tile that has the focus. In the order of the page.
+// What is chosen, in the order of the page: all that a click or a drop is about.
+function chosenOnes(state) {
+  return state.items.map((item) => item.id).filter((id) => state.chosen.has(id));
+}
+
+// What a key is about: what is chosen, else the tile that has the focus.
 function subject(state) {
-  if (state.chosen.size) return state.items.map((item) => item.id).filter((id) => state.chosen.has(id));
+  if (state.chosen.size) return chosenOnes(state);
   return state.tiles.has(state.focus) ? [state.focus] : [];
 }
 
@@ -97,17 +102,19 @@ const STEPS = { ArrowLeft: () => -1, ArrowRight: () => 1, ArrowUp: (n) => -n, Ar
 function onKey(state, event) {
   if (event.target.closest("input, dialog, .classes button")) return;
   const key = event.key;
+  if ((key === "Enter" || key === " ") && event.target.closest("button:not(.face)")) return;  // that presses it
   const control = event.ctrlKey || event.metaKey;
   const letter = key.length === 1 ? key.toLowerCase() : key;
   let done = true;
   if (STEPS[key]) moveFocus(state, STEPS[key](columns(state)), event.shiftKey);
   else if (control && letter === "a") chooseAll(state);
   else if (control && letter === "i") invert(state);
-  else if (control && letter === "z") act(state, "undo");
+  else if (control && letter === "z" && !event.shiftKey) { if (!event.repeat) act(state, "undo"); }
   else if (control || event.altKey) done = false;
   else if (key === "Escape") chooseNone(state);
   else if (key === " ") openViewer(state, state.focus);
   else if (key === "Enter") state.focus && click(state, state.focus, event);
+  else if (event.repeat) done = false;  // a key held down must not sort or trash one picture after the other
   else if (key === "Delete" || key === "Backspace") act(state, "trash", subject(state));
   else if (/^[1-9]$/.test(key)) assignNumber(state, Number(key));
   else if (key.length === 1 && /[\p{L}\p{N}/]/u.test(key)) openPalette(state, key === "/" ? "" : key);

@@ -73,13 +73,15 @@ export default function (component) {
     state.chosen.clear();
     state.anchor = undefined;
   }
-  state.applied = data.window === state.window ? data.applied : 0;  // Python may not have heard of this log yet
+  // Python may not have heard of this log yet, or have forgotten it: what was done is not done again.
+  state.applied = Math.max(state.applied ?? 0, data.window === state.window ? data.applied : 0);
   const there = new Set(data.items.map((item) => item.id));
   const gone = [...state.chosen].filter((id) => !there.has(id));
   gone.forEach((id) => state.chosen.delete(id));
   refresh(state);
   if (gone.length) {
-    state.note = data.words.gone.replace("{count}", gone.length);
     changed(state);
+    state.note = data.words.gone.replace("{count}", gone.length);
+    paint(state);
   }
 }

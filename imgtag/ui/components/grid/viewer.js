@@ -55,7 +55,7 @@ function inViewer(state, run) {
   const next = following(state, [state.viewed]);
   state.chosen.clear();
   state.focus = state.viewed;
-  run();
+  run([state.viewed]);
   if (state.tiles.has(state.viewed)) show(state);
   else if (next && state.tiles.has(next)) { state.viewed = state.focus = next; show(state); }
   else state.viewer.close();
@@ -76,8 +76,8 @@ function viewerKey(state, event) {
   let done = true;
   if (VIEWER_KEYS[key] && !control) VIEWER_KEYS[key](state);
   else if (!state.sorts || event.altKey) done = false;
-  else if (control && key.toLowerCase() === "z") act(state, "undo");
-  else if (control) done = false;
+  else if (control && key.toLowerCase() === "z" && !event.shiftKey) { if (!event.repeat) act(state, "undo"); }
+  else if (control || event.repeat) done = false;
   else if (/^[1-9]$/.test(key)) inViewer(state, () => assignNumber(state, Number(key)));
   else if (key === "Delete" || key === "Backspace") inViewer(state, () => act(state, "trash", subject(state)));
   else if (key.length === 1 && /[\p{L}/]/u.test(key)) openPalette(state, key === "/" ? "" : key, (run) => inViewer(state, run));
