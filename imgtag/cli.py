@@ -187,7 +187,7 @@ def _classify(options: argparse.Namespace) -> Result:
 
 
 def _check(options: argparse.Namespace) -> Result:
-    from imgtag.data import edits, splits
+    from imgtag.data import edits, leaks
     from imgtag.data.dataset import look
     from imgtag.data.health import check
 
@@ -201,7 +201,7 @@ def _check(options: argparse.Namespace) -> Result:
         fixed = {
             "copies": edits.trash_copies(project).moved,
             "unreadable": edits.trash_pictures(project, [p.id for p in found.unreadable]).moved,
-            "leaks": splits.close_leaks(project, [[p.id for p in group] for group in found.near]),
+            "leaks": leaks.close_leaks(project, dataset.labelled, [[p.id for p in group] for group in found.near]),
         }
         _say(options, f"To the trash: {fixed['copies']} copies, {fixed['unreadable']} unreadable files.")
         _say(options, f"Put on the side of their twins: {fixed['leaks']} pictures.")

@@ -85,7 +85,9 @@ def usual_limit(found: Mapping[str, Fingerprint]) -> float:
     step = -(-len(found) // _SAMPLE)
     some = _descriptors(np.stack([found[i].tones for i in sorted(found)[::step]]))
     pairs = (some @ some.T)[np.triu_indices(len(some), 1)]
-    return float(np.clip(pairs.mean() + _SPREADS * pairs.std(), ALIKE, _MOST_ALIKE))
+    # From the lower half alone: bursts, which this is to find, would widen the upper one.
+    low, middle = np.percentile(pairs, (15.87, 50))
+    return float(np.clip(middle + _SPREADS * (middle - low), ALIKE, _MOST_ALIKE))
 
 
 def near_duplicates(

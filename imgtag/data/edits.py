@@ -17,6 +17,7 @@ from imgtag.core.names import check_name, same_name
 from imgtag.data.dataset import Dataset, Picture, class_folders, look
 from imgtag.data.history import Move, last_batch, place, remember
 from imgtag.data.projects import Project
+from imgtag.data.shortcuts import rename_key
 
 
 @dataclass(frozen=True)
@@ -235,7 +236,8 @@ def _steps_back(
         for id_, origin, target in reversed(row["moves"]):
             now = project.path / target
             if not now.is_file():
-                missing.append(now.name)
+                if not origin or not (project.path / origin).is_file():  # or an earlier try took it back
+                    missing.append(now.name)
             elif origin != target:
                 yield id_, now, project.path / origin if origin else _trash_place(project, now)
 
@@ -265,10 +267,11 @@ def _step_over(project: Project, source: str, target: str) -> None:
 
 
 def _move_entry(project: Project, old: str, new: str) -> None:
-    """Let a class's display name go along to its new folder."""
+    """Let a class's display name and its key go along to its new folder."""
     with project.changed_classes() as entries:
         if old in entries:
             entries[new] = entries.pop(old)
+    rename_key(project, old, new)
 
 
 def _trash_place(project: Project, path: Path) -> Path:

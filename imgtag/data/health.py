@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from imgtag.data.dataset import Dataset, Picture
+from imgtag.data.dataset import Dataset, Picture, look
 from imgtag.data.duplicates import find_duplicates, joined
 from imgtag.data.fingerprints import Measures, fingerprints
 from imgtag.data.history import doubts, place
-from imgtag.data.splits import leaks
+from imgtag.data.leaks import leaks
 
 BLURRY, DARK, BRIGHT, BLANK, TINY, ODD_SHAPE = "blurry", "dark", "bright", "blank", "tiny", "odd shape"
 
@@ -96,7 +96,8 @@ def check(dataset: Dataset, on_progress: Callable[[int, int], None] = lambda don
     found = fingerprints(dataset.project, dataset.pictures, on_progress)
     pairs = find_duplicates(dataset.project, dataset.pictures)
     by_id = dataset.by_id
-    labelled = [(p.first, p.second) for p in pairs if by_id[p.first].label and by_id[p.second].label]
+    near = joined((p.first, p.second) for p in pairs)
+    leaking = leaks(dataset.project, dataset.labelled, [(p.first, p.second) for p in pairs], near)
     same_shot = [(by_id[p.first], by_id[p.second]) for p in pairs]
     copies: dict[str, list[Picture]] = {}
     for copy in dataset.copies:
@@ -107,15 +108,25 @@ def check(dataset: Dataset, on_progress: Callable[[int, int], None] = lambda don
     usual = {kind for kind, number in times.items() if number > max(_USUAL_FROM, _USUAL_SHARE * len(kinds))}
     return Health(
         checked=len(dataset.pictures),
-        unreadable=tuple(p for p in dataset.pictures if p.id not in found),
+        unreadable=_unreadable(dataset, [p.id for p in dataset.pictures if p.id not in found]),
         copies=tuple(tuple(group) for group in copies.values()),
-        near=tuple(tuple(by_id[i] for i in group) for group in joined((p.first, p.second) for p in pairs)),
-        leaks=tuple((by_id[a], by_id[b]) for a, b in leaks(dataset.project, labelled)),
+        near=tuple(tuple(by_id[i] for i in group) for group in near),
+        leaks=tuple((by_id[a], by_id[b]) for a, b in leaking),
         conflicts=tuple((a, b) for a, b in [*exact, *same_shot] if a.label and b.label and a.label != b.label),
         problems=tuple(Problem(by_id[i], kind) for i, those in kinds.items() for kind in those if kind not in usual),
         usual=tuple(sorted(usual)),
         in_doubt={i: c for i, c in doubts(dataset.project).items() if i in by_id and not by_id[i].label},
     )
+
+
+def _unreadable(dataset: Dataset, ids: Sequence[str]) -> tuple[Picture, ...]:
+    """Those of these pictures that cannot be read where they lie now: one may just have been moved."""
+    if not ids:
+        return ()
+    now = look(dataset.project).by_id
+    there = [now[i] for i in ids if i in now]
+    read = fingerprints(dataset.project, there)
+    return tuple(p for p in there if p.id not in read)
 
 
 def problems_of(measures: Measures) -> list[str]:

@@ -125,10 +125,12 @@ def import_files(
                         report.skipped.append(Skipped(candidate.file.shown, str(error)))
         finally:  # what came in before the disk was full can be undone, too
             shelf.close()
+        dataset = look(project)
+        if todo and not should_stop():  # now, where it is waited for, not when a training begins
+            on_progress(Progress(len(todo), len(todo), "comparing with one another"))
+            find_duplicates(project, dataset.pictures)
     report.stopped = should_stop()
     report.label_files = _label_files(plans, class_folders(project), report)
-    dataset = look(project)
-    find_duplicates(project, dataset.pictures)  # now, where it is waited for, not when a training begins
     report.classes = dataset.counts
     return report
 
@@ -186,7 +188,7 @@ class _Shelf:
         self.known = {p.id: (p.label, p.path) for p in dataset.pictures}
         self.folders = {_same(name): name for name in dataset.class_names}
         self.decided = history.moved_by_hand(project)
-        self.trashed = history.trashed_ids(project)
+        self.trashed = history.trashed_ids(project) - self.known.keys()  # of a trashed copy the picture is still there
         self.doubts = set(history.doubts(project))
 
     def place(self, candidate: _Candidate, facts: Facts, fingerprint: Fingerprint) -> None:

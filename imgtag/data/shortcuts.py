@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 
+from imgtag.core.errors import DiskFull, NoAccess
 from imgtag.data.projects import Project
 
 _KEYS = 9
@@ -16,6 +18,14 @@ def class_keys(project: Project, class_names: Sequence[str]) -> dict[str, int]:
     slots += [""] * (_KEYS - len(slots))
     waiting = [name for name in class_names if name not in slots]
     slots = [name or (waiting.pop(0) if waiting else "") for name in slots]
-    if slots != kept and any(slots):
-        project.change_settings(keys=slots)
+    if slots != kept and any(slots) and project.settings:
+        with contextlib.suppress(DiskFull, NoAccess):  # a page is being drawn: a full disk must not hide it
+            project.change_settings(keys=slots)
     return {name: key for key, name in enumerate(slots, 1) if name}
+
+
+def rename_key(project: Project, old: str, new: str) -> None:
+    """Let a class's key go along to its new folder."""
+    kept = project.settings.get("keys")
+    if isinstance(kept, list) and old in kept:
+        project.change_settings(keys=[new if name == old else name for name in kept])

@@ -11,8 +11,9 @@ from imgtag.data import edits, history
 from imgtag.data.background import find_job, forget_job, start_job
 from imgtag.data.dataset import Dataset, Picture
 from imgtag.data.health import Health, check
+from imgtag.data.leaks import close_leaks, leaks_closed, reopen_leaks
 from imgtag.data.projects import Project
-from imgtag.data.splits import close_leaks, leaks_closed, read_splits, reopen_leaks
+from imgtag.data.splits import read_splits
 from imgtag.ui.errors import show_error, shown_errors
 from imgtag.ui.grid import PAGE_SIZE, Tile, sort_grid, tile
 from imgtag.ui.sorting import carry_out, targets_of
@@ -95,7 +96,7 @@ def _show(project: Project, dataset: Dataset, found: Health) -> None:
         st.success(f"All {count(found.checked, 'picture')} are fine.", icon=":material/task_alt:")
     if leaks_closed(project):
         st.caption("Twins were brought to one side of the split.")
-        if st.button("Back to the split that the folders had"):
+        if st.button("Back to the split as it was"):
             flash(f"{count(reopen_leaks(project), 'picture')} went back.")
             st.rerun()
 
@@ -124,7 +125,7 @@ def _leaks(project: Project, dataset: Dataset, found: Health) -> None:
     )
     _grid(project, dataset, [p for pair in found.leaks for p in pair], "leaks", _sides(project))
     if st.button("Let each pair learn together", type="primary", icon=":material/join:"):
-        moved = close_leaks(project, [[p.id for p in group] for group in found.near])
+        moved = close_leaks(project, dataset.labelled, [[p.id for p in group] for group in found.near])
         flash(f"{count(moved, 'picture')} changed sides. The next training uses the clean split.")
         st.rerun()
 

@@ -143,3 +143,15 @@ def test_a_burst_of_hundreds_is_one_shot_and_soon_found() -> None:
     pairs = near_duplicates(found)
     assert 300 <= len(pairs) <= 300 * 20
     assert [len(group) for group in joined((p.first, p.second) for p in pairs)] == [300]
+
+
+def test_a_set_of_nothing_but_bursts_is_still_recognised_as_such(project: Project) -> None:
+    """Many pairs that are alike must not make likeness the usual thing."""
+    frames = {
+        f"burst/{n}-{frame}.jpg": encode(ImageEnhance.Brightness(scene(n)).enhance(1 + frame / 20), "JPEG")
+        for n in range(6)
+        for frame in range(10)
+    }
+    write_tree(project.images, frames)
+    groups = same_shots(project, look(project).pictures)
+    assert sorted(map(len, groups)) == [10] * 6

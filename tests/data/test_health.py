@@ -15,7 +15,7 @@ from imgtag.data.importing import import_files
 from imgtag.data.projects import Project
 from imgtag.data.samples import digits_sample
 from imgtag.data.sources import open_sources
-from imgtag.data.splits import close_leaks, leaks_closed, read_splits, record_splits, reopen_leaks
+from imgtag.data.splits import record_splits
 from tests.drawing import encode, picture, scene, sha, write_tree
 
 GOOD = Measures(width=640, height=480, sharpness=1.0, dark=0.9, light=0.2, contrast=0.2)
@@ -113,17 +113,6 @@ def test_copies_in_the_same_class_go_to_the_trash_and_those_of_two_classes_stay(
     assert len(left.pictures) == 1
     assert [c.label for c in left.copies] == ["b"]
     assert edits.undo(project).moved == 1
-
-
-def test_a_leak_is_closed_on_the_side_of_training_and_opened_again(project: Project) -> None:
-    record_splits(project, {"a": "val", "b": "train", "c": "test", "d": "val", "e": "test"})
-    assert close_leaks(project, [["a", "b", "c", "unknown"], ["d", "e"]]) == 3
-    assert read_splits(project) == {"a": "train", "b": "train", "c": "train", "d": "val", "e": "val"}
-    assert leaks_closed(project)
-    assert close_leaks(project, [["a", "b", "c"]]) == 0
-    assert reopen_leaks(project) == 3
-    assert read_splits(project) == {"a": "val", "b": "train", "c": "test", "d": "val", "e": "test"}
-    assert not leaks_closed(project)
 
 
 def test_an_import_leaves_nothing_to_be_looked_at_again(project: Project, tmp_path: object) -> None:

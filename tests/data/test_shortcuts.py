@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from imgtag.data import edits
+from imgtag.data.dataset import look
 from imgtag.data.projects import Project
 from imgtag.data.shortcuts import class_keys
 
@@ -23,3 +25,17 @@ def test_nonsense_in_the_settings_is_passed_over(project: Project) -> None:
     assert class_keys(project, ["a"]) == {"a": 1}
     project.change_settings(keys=[1, None, "a", "gone"])
     assert class_keys(project, ["a", "b"]) == {"b": 1, "a": 3}
+
+
+def test_a_class_keeps_its_key_when_it_gets_another_name(project: Project) -> None:
+    for name in ("ant", "bee", "cat"):
+        edits.add_class(project, name)
+    class_keys(project, look(project).class_names)
+    edits.rename_class(project, "ant", "zebra")
+    assert class_keys(project, look(project).class_names) == {"zebra": 1, "bee": 2, "cat": 3}
+
+
+def test_drawing_a_page_writes_nothing_where_the_settings_are_spoilt(project: Project) -> None:
+    (project.path / "project.json").write_text("{")
+    assert class_keys(project, ["ant"]) == {"ant": 1}
+    assert (project.path / "project.json").read_text() == "{"

@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 from imgtag.data import edits
 from imgtag.data.dataset import Picture, look
 from imgtag.data.projects import Project
-from imgtag.data.splits import SPLITS, assign_splits, read_splits, record_splits
+from imgtag.data.splits import (
+    SHARES,
+    SPLITS,
+    assign_splits,
+    deal_again,
+    folder_splits,
+    read_splits,
+    record_splits,
+    shares_of,
+    use_folders,
+)
 from tests.drawing import picture, sha, write_tree
 
 
@@ -162,3 +172,59 @@ def test_a_burst_that_is_a_whole_class_is_dealt_out_in_runs_of_neighbours(projec
     assert 30 <= dealt.count("train") <= 40
     assert sum(a != b for a, b in pairwise(dealt)) <= 4  # few neighbours are parted
     assert Counter(splits[p.id] for p in rest) == {"train": 35, "val": 10, "test": 5}
+
+
+def test_two_alike_pictures_are_all_of_a_class_and_one_of_them_checks_it(project: Project) -> None:
+    pair, rest = pretend(2), pretend(20, "b")
+    splits = assign_splits(project, [*pair, *rest], [[p.id for p in pair]])
+    assert {splits[p.id] for p in pair} == {"train", "val"}
+
+
+def test_a_twin_in_a_thin_class_does_not_cut_a_shot_of_a_large_one(project: Project) -> None:
+    large, thin = pretend(100), pretend(3, "b")
+    shot = [*large[:15], thin[0]]
+    splits = assign_splits(project, [*large, *thin], [[p.id for p in shot]])
+    assert len({splits[p.id] for p in shot}) == 1
+
+
+def test_a_class_of_large_shots_still_gives_one_to_validation(project: Project) -> None:
+    pictures = pretend(12)
+    record_splits(project, dict.fromkeys((p.id for p in pictures), "train"))
+    splits = assign_splits(project, pictures, [[p.id for p in pictures[n : n + 4]] for n in range(0, 12, 4)])
+    assert Counter(splits.values()) == {"train": 8, "val": 4}
+
+
+def test_other_shares_deal_out_anew_and_hold_for_what_comes_later(project: Project) -> None:
+    pictures = pretend(100)
+    assign_splits(project, pictures)
+    splits = deal_again(project, pictures, [], {"train": 0.5, "val": 0.3, "test": 0.2})
+    assert Counter(splits.values()) == {"train": 50, "val": 30, "test": 20}
+    later = assign_splits(project, [*pictures, *pretend(10, "b")])
+    assert Counter(later[p.id] for p in pretend(10, "b")) == {"train": 5, "val": 3, "test": 2}
+    assert {p.id: later[p.id] for p in pictures} == splits
+
+
+@pytest.mark.parametrize("spoilt", [[0.7, 0.3], {"train": 1}, {"train": 0, "val": 1, "test": 0}, "half", {"train": "x"}])
+def test_shares_that_make_no_sense_are_the_usual_ones(spoilt: object, project: Project) -> None:
+    project.change_settings(shares=spoilt)
+    assert shares_of(project) == {"train": 0.7, "val": 0.2, "test": 0.1}
+
+
+def test_the_folders_splits_come_back(project: Project) -> None:
+    old = pretend(40)
+    imported = {p.id: "train" if n < 30 else "val" for n, p in enumerate(old)}
+    record_splits(project, imported)
+    assert Counter(deal_again(project, old, [], SHARES).values()) == {"train": 28, "val": 8, "test": 4}
+    assert folder_splits(project) == imported
+    assert use_folders(project, [*old, *pretend(4, "b")], []).items() >= imported.items()
+    assert shares_of(project) == SHARES
+    assert Counter(read_splits(project)[p.id] for p in pretend(4, "b")) == {"train": 3, "val": 1}
+
+
+def test_splits_imported_by_an_earlier_version_come_back_too(project: Project) -> None:
+    old = pretend(40)
+    imported = {p.id: "val" if n < 30 else "train" for n, p in enumerate(old)}
+    record_splits(project, imported)
+    (project.path / "splits-folders.csv").unlink()
+    deal_again(project, old, [], SHARES)
+    assert use_folders(project, old, []) == imported
