@@ -3,12 +3,15 @@
 import streamlit as st
 
 from imgtag.data import history
-from imgtag.data.dataset import UNSORTED, look
+from imgtag.data.dataset import UNSORTED, Picture, look
+from imgtag.ui.assistant import ADDED, Arranged, arranged, order_choice
 from imgtag.ui.classes import add_class_form, described, undo_button
-from imgtag.ui.grid import PAGE_SIZE, sort_grid, tile
+from imgtag.ui.grid import Tile, sort_grid, tile
 from imgtag.ui.navigation import link, require_project
+from imgtag.ui.similar import similar_area
 from imgtag.ui.sorting import carry_out, targets_of
 from imgtag.ui.suggestions import offer_names
+from imgtag.ui.text import percent
 from imgtag.ui.widgets import choose, empty_state, page_title, show_flash
 
 project = require_project()
@@ -22,6 +25,9 @@ if not dataset.pictures:
     link("collect", "Collect pictures")
     st.stop()
 
+if similar_area(project, dataset):
+    st.stop()
+
 
 def describe(name: str) -> str:
     """A place with its number of pictures, for the choice at the top."""
@@ -32,12 +38,16 @@ def describe(name: str) -> str:
 
 places = [UNSORTED, *dataset.class_names]
 first = UNSORTED if dataset.unsorted or not dataset.class_names else dataset.class_names[0]
-shown = choose("Show", places, describe, key=f"place {project.name}", first=first)
-if shown is None:  # its class was removed
-    shown = first
+order = ADDED
+with st.container(horizontal=True):
+    shown = choose("Show", places, describe, key=f"place {project.name}", first=first)
+    if shown is None:  # its class was removed
+        shown = first
+    if shown == UNSORTED and dataset.unsorted:
+        order = order_choice(project)
 pictures = dataset.unsorted if shown == UNSORTED else dataset.by_class[shown]
 
-if shown == UNSORTED:
+if shown == UNSORTED and order == ADDED:
     offer_names(project, dataset)
 
 if not pictures:
@@ -50,27 +60,35 @@ if not pictures:
     add_class_form(project)
     st.stop()
 
-pages = -(-len(pictures) // PAGE_SIZE)
-number = st.pagination(pages, key=f"page {project.name} {shown}") if pages > 1 else 1
+view = arranged(project, dataset, order) if shown == UNSORTED else Arranged(pictures)
+pages = -(-len(view.pictures) // view.page_size)
+number = st.pagination(pages, key=f"page {project.name} {shown} {view.page}") if pages > 1 else 1
 in_doubt = history.doubts(project)
-tiles = [
-    tile(
-        project,
-        p.id,
-        p.name,
-        note=" or ".join(in_doubt[p.id]) + "?" if p.id in in_doubt else "",
-        caption="Which one?" if p.id in in_doubt else "",
+
+
+def as_tile(picture: Picture) -> Tile:
+    """A picture with what is said about it: the classes it came under, or the one that is suggested."""
+    if picture.id in in_doubt:
+        return tile(project, picture.id, picture.name, "Which one?", " or ".join(in_doubt[picture.id]) + "?")
+    name, chance = view.tags.get(picture.id, ("", 0.0))
+    return tile(
+        project, picture.id, picture.name, project.display_name(name) if name else "", percent(chance) if name else ""
     )
-    for p in pictures[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
-]
-sort_grid(
-    tiles,
-    targets_of(project, dataset),
-    lambda step: carry_out(project, step),
-    key=f"grid {project.name}",
-    label="Pictures to sort",
-    place=shown,
-    page=number,
-    undo=history.last_change(project),
-)
+
+
+if view.pictures:
+    sort_grid(
+        [as_tile(p) for p in view.pictures[(number - 1) * view.page_size : number * view.page_size]],
+        targets_of(project, dataset),
+        lambda step: carry_out(project, step, {id_: name for id_, (name, _) in view.tags.items()}),
+        key=f"grid {project.name}",
+        label="Pictures to sort",
+        place=shown,
+        page=f"{view.page} {number}",
+        undo=history.last_change(project),
+        accepts=bool(view.tags),
+        preselect=view.preselect,
+        similar=True,
+        doubtful=shown != UNSORTED and any(p.id in dataset.doubtful for p in view.pictures),
+    )
 add_class_form(project)

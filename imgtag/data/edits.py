@@ -44,19 +44,28 @@ def folder_of(label: str) -> str:
 def move_pictures(
     project: Project, ids: Sequence[str], label: str, *, seen: str | None = None, import_batch: str = "", **who: str
 ) -> Change:
-    """Put pictures into a class, or back to unsorted with an empty label.
+    """Put pictures into a class, or back to unsorted with an empty label. See `sort_pictures`."""
+    return sort_pictures(project, dict.fromkeys(ids, label), seen=seen, import_batch=import_batch, **who)
+
+
+def sort_pictures(
+    project: Project, labels: Mapping[str, str], *, seen: str | None = None, import_batch: str = "", **who: str
+) -> Change:
+    """Put each picture, by id, into a class of its own; one undo takes all of it back.
 
     Further files with the same bytes, copied in by hand, go to the trash: the move decides which label is right.
     seen: the class in which the caller saw them; those that somebody moved meanwhile stay where that one put them.
     import_batch: the import that does so, not a person; undoing that import takes it back, too.
-    who="name" is written to the history.
+    who="name" is written to the history, as is unseen="yes" where suggestions were accepted without a look.
     """
     with locks.locked(project.lock):
-        if label:
+        for label in sorted(set(labels.values()) - {""}):
             _require_class(project, label)
         dataset = look(project)
-        found, left = _where_seen(dataset, ids, seen)
-        wanted = [(p.id, p.path, project.path / folder_of(label) / p.name) for p in found if p.label != label]
+        found, left = _where_seen(dataset, list(labels), seen)
+        wanted = [
+            (p.id, p.path, project.path / folder_of(labels[p.id]) / p.name) for p in found if p.label != labels[p.id]
+        ]
         decided = {p.id for p in found}
         spare = [(c.id, c.path, _trash_place(project, c.path)) for c in dataset.copies if c.id in decided]
         moves = _carry_out(project, "add" if import_batch else "move", [*spare, *wanted], import_batch, **who)

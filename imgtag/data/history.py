@@ -88,6 +88,18 @@ def moved_by_hand(project: Project) -> set[str]:
     return {str(m[0]) for row in rows if row.get("action") == "move" for m in row.get("moves", [])}
 
 
+def sorting_steps(project: Project) -> tuple[dict[str, str], set[str]]:
+    """The step (batch) in which somebody last sorted each picture, by id; and those that were sorted unseen."""
+    steps: dict[str, str] = {}
+    unseen: set[str] = set()
+    for row in storage.read_json_lines(project.history):
+        if row.get("action") == "move":
+            ids = {str(m[0]) for m in row.get("moves", [])}
+            steps.update(dict.fromkeys(ids, str(row["batch"])))
+            unseen = unseen | ids if row.get("unseen") else unseen - ids
+    return steps, unseen
+
+
 def trashed_ids(project: Project) -> set[str]:
     """Ids of pictures whose last recorded move was into the trash, where they still are."""
     last: dict[str, str] = {}

@@ -19,12 +19,14 @@ from imgtag.core.errors import Conflict
 from imgtag.core.settings import home
 from imgtag.data.importing import importing
 from imgtag.data.projects import Project
+from imgtag.training.ahead import LOCK
 from imgtag.training.recipes import Recipe
 from imgtag.training.runs import Run, create_run, list_runs
 
 _ONE_CLICK_S = 3.0
 _children: list[subprocess.Popen[bytes]] = []
 _measurement: list[subprocess.Popen[bytes]] = []
+_looked: dict[Path, float] = {}
 
 
 def start_training(project: Project, recipe: Recipe) -> Run:
@@ -91,6 +93,17 @@ def resume_training(run: Run) -> Run:
     return Run(run.path)
 
 
+def look_ahead(project: Project) -> None:
+    """Look in the background at the pictures that no training has seen yet; once at a time."""
+    last = _looked.get(project.path, 0.0)
+    if time.monotonic() - last > _ONE_CLICK_S and not locks.is_held(project.cache / LOCK):
+        _looked[project.path] = time.monotonic()
+        _sweep()
+        _children.append(
+            _start([sys.executable, "-m", "imgtag.training.looker", str(project.path)], subprocess.DEVNULL)
+        )
+
+
 def measure(recipe: Recipe) -> None:
     """Measure in the background what a prediction of the training time needs; once at a time."""
     if not measuring():
@@ -113,9 +126,14 @@ def wait_for(run: Run, poll_s: float = 0.1) -> Run:
 
 
 def _launch(run: Run) -> None:
-    _children[:] = [child for child in _children if child.poll() is None]  # leaves no zombies
+    _sweep()
     with storage.open_log(run.path / "log.txt") as output:
         _children.append(_start([sys.executable, "-m", "imgtag.training.worker", str(run.path)], output))
+
+
+def _sweep() -> None:
+    """Leave no zombies."""
+    _children[:] = [child for child in _children if child.poll() is None]
 
 
 def _start(arguments: list[str], output: IO[bytes] | int) -> subprocess.Popen[bytes]:

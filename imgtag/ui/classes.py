@@ -9,6 +9,7 @@ from imgtag.data.dataset import Dataset
 from imgtag.data.projects import Project
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.text import count, literal
+from imgtag.ui.who import who
 from imgtag.ui.widgets import choose, confirm, flash
 
 _ADDED = "classes added"
@@ -94,8 +95,8 @@ def undo_button(project: Project) -> None:
     last = history.last_change(project)
     if last and st.button(f"Undo {last}", icon=":material/undo:", key="undo"):
         with shown_errors():
-            done = edits.undo(project)
-            flash(f"{count(done.moved, 'picture')} moved back.")
+            edits.undo(project, who=who())
+            flash(f"Taken back: {last}.")
             st.rerun()
 
 

@@ -34,11 +34,17 @@ _WORDS = {
     "new_class": "New class “{name}”",
     "type_class": "Type the name of a class",
     "trash": "Trash",
+    "accept_all": "Accept all {count} (Enter)",
+    "accept_chosen": "Accept {count} chosen (Enter)",
     "undo": "Undo",
+    "similar": "Find similar",
+    "unsorted": "Back to unsorted",
     "gone": "Moved in another window meanwhile: {count} of the chosen pictures",
     "told_move": "{count} moved to {target}",
     "told_class": "{count} moved to the new class {target}",
     "told_trash": "{count} moved to the trash",
+    "told_accept": "{count} suggestions accepted",
+    "told_similar": "Looking for similar pictures",
     "told_undo": "Taken back",
 }
 
@@ -87,7 +93,8 @@ class Target:
 
 @dataclass(frozen=True)
 class Step:
-    """What a person did in a grid: "move" or "class" (a new one) to `target`, "trash", or "undo".
+    """What a person did in a grid: "move" or "class" (a new one) to `target`, "accept", "trash", "similar" (show what
+    looks like this one) or "undo".
 
     seen: the class that the pictures had where they were chosen, "" for unsorted; None where classes were mixed.
     """
@@ -123,14 +130,20 @@ def sort_grid(
     key: str,
     label: str,
     place: str | None,
-    page: int = 1,
+    page: str = "",
     undo: str = "",
+    accepts: bool = False,
+    preselect: bool = False,
+    similar: bool = False,
+    doubtful: bool = False,
     size: int = 128,
-) -> list[str]:
-    """Show pictures to choose and to give a class with mouse, touch or keys; returns the ids that are chosen now.
+) -> None:
+    """Show pictures to choose and to give a class with mouse, touch or keys.
 
     place: the class whose pictures are shown, "" for the unsorted, None for a mixture; page: which of them.
-    undo: what an undo would take back, in words.
+    undo: what an undo would take back, in words. accepts: the tiles tell suggestions, which can be accepted.
+    preselect: all are chosen when they appear. similar: it can be asked what looks like a picture. doubtful: some
+    stand in `place` and in another class, so that `place` can be chosen, too.
     `apply` is called for every step in the order in which they were made, before the page is drawn again.
     """
 
@@ -149,16 +162,15 @@ def sort_grid(
         "classes": [asdict(t) for t in targets],
         "place": place,
         "undo": undo,
+        "accepts": accepts,
+        "preselect": preselect,
+        "similar": similar,
+        "doubtful": doubtful,
         "window": window,
         "applied": last,
         "token": f"{page} {place}",
     }
-    result = _mount(tiles, "sort", key, label, size, catch_up, **more)
-    chosen = getattr(result, "selected", None) or {}
-    if chosen.get("token") != more["token"]:
-        return []
-    shown = {t.id for t in tiles}
-    return [id_ for id_ in chosen.get("ids", []) if id_ in shown]
+    _mount(tiles, "sort", key, label, size, catch_up, **more)
 
 
 def upload_area(project: Project, *, key: str) -> str:
@@ -182,9 +194,9 @@ def upload_area(project: Project, *, key: str) -> str:
 
 def _mount(
     tiles: Sequence[Tile], mode: str, key: str, label: str, size: int, on_log: Callable[[], None], **more: Any
-) -> Any:
+) -> None:
     data = {"items": [asdict(t) for t in tiles], "mode": mode, "label": label, "tile": size, "words": _WORDS, **more}
-    return _grid(key=key, data=data, on_selected_change=_nothing, on_log_change=on_log)
+    _grid(key=key, data=data, on_log_change=on_log)
 
 
 def _applied(key: str) -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
+
+import streamlit as st
 
 from imgtag.core.errors import ImgtagError
 from imgtag.core.names import same_name
-from imgtag.data import edits
+from imgtag.data import edits, history
 from imgtag.data.dataset import UNSORTED, Dataset, class_folders
 from imgtag.data.projects import Project
 from imgtag.data.shortcuts import class_keys
 from imgtag.ui.grid import Step, Target
 from imgtag.ui.text import count
+from imgtag.ui.who import who
 from imgtag.ui.widgets import flash, flash_error
 
 
@@ -21,23 +25,47 @@ def targets_of(project: Project, dataset: Dataset) -> list[Target]:
     return [Target(c, shown.get(c) or c, number, keys.get(c, 0)) for c, number in dataset.counts.items()]
 
 
-def carry_out(project: Project, step: Step) -> None:
-    """Do one step and leave a message about it."""
+def carry_out(project: Project, step: Step, suggested: Mapping[str, str] | None = None) -> None:
+    """Do one step and leave a message about it. suggested: the class that each picture's tile proposes, by id."""
+    if step.action == "similar":
+        st.session_state[_similar(project)] = step.ids[0]
+        return
     try:
-        flash(_carried_out(project, step))
+        flash(_carried_out(project, step, suggested or {}, who()))
     except ImgtagError as error:
         flash_error(error)
 
 
-def _carried_out(project: Project, step: Step) -> str:
+def asked_for(project: Project) -> str:
+    """The id of the picture whose like somebody asked for; empty when nobody did."""
+    return str(st.session_state.get(_similar(project), ""))
+
+
+def forget_asked(project: Project) -> None:
+    """Go back to what was shown before."""
+    st.session_state.pop(_similar(project), None)
+
+
+def _similar(project: Project) -> str:
+    return f"similar to {project.name}"
+
+
+def _carried_out(project: Project, step: Step, suggested: Mapping[str, str], name: str) -> str:
+    if step.action == "accept":
+        labels = {id_: suggested[id_] for id_ in step.ids if id_ in suggested}
+        done = edits.sort_pictures(project, labels, seen=step.seen, who=name)
+        return f"{count(done.moved, 'suggestion')} accepted." + _left_alone(project, done)
     if step.action == "undo":
-        done = edits.undo(project)
-        return f"{count(done.moved, 'picture')} moved back." + _left_alone(project, done)
+        what = history.last_change(project)
+        if what.startswith("adding"):
+            return f"The last change was {what}: an import is taken back on the page Collect."
+        done = edits.undo(project, who=name)
+        return f"Taken back: {what}." + _left_alone(project, done)
     if step.action == "trash":
-        done = edits.trash_pictures(project, step.ids, seen=step.seen)
+        done = edits.trash_pictures(project, step.ids, seen=step.seen, who=name)
         return f"{count(done.moved, 'picture')} moved to the trash." + _left_alone(project, done)
     target = _ensure_class(project, step.target) if step.action == "class" else step.target
-    done = edits.move_pictures(project, step.ids, target, seen=step.seen)
+    done = edits.move_pictures(project, step.ids, target, seen=step.seen, who=name)
     where = f"“{project.display_name(target)}”" if target else "unsorted"
     return f"{count(done.moved, 'picture')} moved to {where}." + _left_alone(project, done)
 

@@ -14,6 +14,8 @@ from imgtag.data.projects import Project
 from imgtag.training.jobs import active_runs
 from imgtag.ui.text import duration, literal
 
+_MESSAGES = "_messages"
+
 
 def page_title(title: str, about: str) -> None:
     """The head of a screen: its name and one sentence about what it is for."""
@@ -125,17 +127,15 @@ def choose(
 
 def flash(text: str) -> None:
     """A short message, shown literally, that survives the rerun it causes."""
-    st.session_state["_flash"] = literal(text)
+    st.session_state.setdefault(_MESSAGES, []).append((literal(text), ":material/check_circle:"))
 
 
 def flash_error(error: ImgtagError) -> None:
     """The same for something that was refused."""
-    st.session_state["_refused"] = literal(str(error))
+    st.session_state.setdefault(_MESSAGES, []).append((literal(str(error)), ":material/error:"))
 
 
 def show_flash() -> None:
-    """Show the messages left by `flash` and `flash_error`, once."""
-    for key, icon in (("_flash", ":material/check_circle:"), ("_refused", ":material/error:")):
-        text = st.session_state.pop(key, "")
-        if text:
-            st.toast(text, icon=icon)
+    """Show the messages left by `flash` and `flash_error`, once; of a quick series the last few."""
+    for text, icon in st.session_state.pop(_MESSAGES, [])[-3:]:
+        st.toast(text, icon=icon)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 from imgtag.data.dataset import Picture
@@ -48,7 +49,7 @@ def test_a_burst_that_had_to_be_cut_is_no_leak_and_is_not_put_into_training_as_a
     other = [Picture(f"x{n}", Path(f"x{n}.jpg"), "other", 0) for n in range(20)]
     shots = [[p.id for p in burst]]
     splits = assign_splits(project, [*burst, *other], shots)
-    pairs = [(a.id, b.id) for a, b in zip(burst, burst[1:], strict=False)]
+    pairs = [(a.id, b.id) for a, b in pairwise(burst)]
     assert leaks(project, [*burst, *other], pairs, shots) == []
     assert close_leaks(project, [*burst, *other], shots) == 0
     assert Counter(splits[p.id] for p in burst)["val"] > 0

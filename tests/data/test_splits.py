@@ -204,7 +204,9 @@ def test_other_shares_deal_out_anew_and_hold_for_what_comes_later(project: Proje
     assert {p.id: later[p.id] for p in pictures} == splits
 
 
-@pytest.mark.parametrize("spoilt", [[0.7, 0.3], {"train": 1}, {"train": 0, "val": 1, "test": 0}, "half", {"train": "x"}])
+@pytest.mark.parametrize(
+    "spoilt", [[0.7, 0.3], {"train": 1}, {"train": 0, "val": 1, "test": 0}, "half", {"train": "x"}]
+)
 def test_shares_that_make_no_sense_are_the_usual_ones(spoilt: object, project: Project) -> None:
     project.change_settings(shares=spoilt)
     assert shares_of(project) == {"train": 0.7, "val": 0.2, "test": 0.1}

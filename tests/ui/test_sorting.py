@@ -23,8 +23,8 @@ def ids(project: Project, label: str) -> tuple[str, ...]:
 
 
 def said() -> str:
-    """The message that was left for the page, without the signs that keep it literal."""
-    return str(st.session_state.get("_flash", st.session_state.get("_refused", ""))).replace("\\", "")
+    """The last message that was left for the page, without the signs that keep it literal."""
+    return str(st.session_state["_messages"][-1][0]).replace("\\", "")
 
 
 def test_pictures_are_moved_trashed_and_given_a_new_class(shapes: Project) -> None:
@@ -38,7 +38,7 @@ def test_pictures_are_moved_trashed_and_given_a_new_class(shapes: Project) -> No
     assert said() == "2 pictures moved to the trash."
     assert look(shapes).counts == {"circle": 7, "ring": 2, "square": 13}
     carry_out(shapes, Step("undo", (), "", ""))
-    assert said() == "2 pictures moved back."
+    assert said() == "Taken back: trashing 2 pictures."
     assert look(shapes).counts["square"] == 15
 
 
@@ -64,7 +64,7 @@ def test_who_comes_second_is_told_where_the_pictures_are(shapes: Project) -> Non
 def test_what_is_refused_is_said_with_its_reason(step: Step, reason: str, shapes: Project) -> None:
     carry_out(shapes, step)
     assert reason in said()
-    assert "_flash" not in st.session_state
+    assert [icon for _, icon in st.session_state["_messages"]] == [":material/error:"]
 
 
 def test_targets_have_names_to_show_numbers_and_keys(shapes: Project) -> None:

@@ -5,10 +5,11 @@
 function act(state, action, ids = [], target = "") {
   if (action !== "undo" && !ids.length) return;
   const next = following(state, ids);
+  state.note = "";
   const seen = state.data.place;
   state.log = state.log.filter((entry) => entry.seq > state.applied);
   state.log.push({ seq: ++state.seq, action, ids, target, seen });
-  const leaves = action === "trash" || (action !== "undo" && target !== seen);
+  const leaves = !["undo", "similar"].includes(action) && (action === "trash" || action === "accept" || target !== seen);
   if (leaves) {
     ids.forEach((id) => { state.chosen.delete(id); state.leaving.set(id, state.seq); });
     state.anchor = undefined;
@@ -17,10 +18,17 @@ function act(state, action, ids = [], target = "") {
       state.focus = next;
       rove(state);
       if (!state.viewer.open) state.tiles.get(next)?.firstChild.focus();
-    }
+    } else state.awaits = true;  // the focus goes to the first of those that come
   }
-  state.send("log", { window: state.window, entries: state.log });
+  post(state, 3000);
   say(state, action, ids.length, target);
+}
+
+// Sends the log, and again while there is no answer: what arrives while a page is being drawn may get lost.
+function post(state, patience) {
+  clearTimeout(state.waiting);
+  state.send("log", { window: state.window, entries: state.log, sent: ++state.sent });
+  state.waiting = setTimeout(() => { if (state.applied < state.seq) post(state, 2 * patience); }, patience);
 }
 
 // The picture that gets the focus when these have gone: the one behind the last of them, else the one before.
@@ -33,15 +41,13 @@ function following(state, ids) {
 
 function say(state, action, count, target) {
   const { words, classes } = state.data;
-  const shown = classes.find((c) => c.name === target)?.shown ?? target;
+  const shown = classes.find((c) => c.name === target)?.shown ?? (target || words.unsorted);
   state.told.textContent = words[`told_${action}`].replace("{count}", count).replace("{target}", shown);
 }
 
-function assign(state, name) { act(state, "move", subject(state), name); }
-
-function assignNumber(state, number) {
+function assignNumber(state, number, ids) {
   const target = state.data.classes.find((c) => c.key === number);
-  if (target) assign(state, target.name);
+  if (target) act(state, "move", ids, target.name);
 }
 
 function startDrag(state, id, event) {
@@ -66,6 +72,11 @@ function dropTarget(made, drop) {
   return made;
 }
 
+// What an accepted suggestion is about: what is chosen, else the whole page.
+function acceptable(state) {
+  return state.chosen.size ? chosenOnes(state) : state.items.map((item) => item.id);
+}
+
 // The classes to click on and to drop on: above the tiles, and in the large view.
 function layClasses(state) {
   const { classes, words, place, undo } = state.data;
@@ -80,12 +91,13 @@ function layClasses(state) {
 
 function chips(state, doing) {
   const { classes, words, place } = state.data;
-  const made = classes.map((c) => {
+  const unsorted = { name: "", shown: words.unsorted, key: 0, count: "" };
+  const made = [...classes, ...(place === "" ? [] : [unsorted])].map((c) => {
     const give = () => doing((ids) => act(state, "move", ids ?? chosenOnes(state), c.name));
     const chip = dropTarget(button("chip", undefined, give), give);
     if (c.key) chip.append(element("kbd", "", c.key));
     chip.append(element("span", "name", c.shown), element("span", "count", c.count));
-    chip.disabled = c.name === place;
+    chip.disabled = c.name === place && !state.data.doubtful;
     chip.title = `${words.move_to} “${c.shown}”`;
     return chip;
   });
@@ -98,12 +110,15 @@ function commands(state) {
   const { words } = state.data;
   const trash = () => act(state, "trash", chosenOnes(state));
   state.back = button("", words.undo, () => act(state, "undo"));
-  return [dropTarget(button("", words.trash, trash), trash), state.back];
+  state.accept = button("accept", "", () => act(state, "accept", acceptable(state)));
+  state.similar = button("", words.similar, () => act(state, "similar", chosenOnes(state).slice(0, 1)));
+  return [state.accept, dropTarget(button("", words.trash, trash), trash), state.back, state.similar];
 }
 
 // A field for typed class names: the first that fits is taken with Enter, a name that is none yet becomes a class.
 function openPalette(state, text, doing = (run) => run()) {
-  if (!subject(state).length && !state.viewer.open) return;
+  const about = state.viewer.open ? [state.viewed] : subject(state);
+  if (!about.length) return;
   const { words, classes } = state.data;
   const input = state.palette.querySelector("input");
   const list = state.palette.querySelector("ul");
@@ -111,7 +126,7 @@ function openPalette(state, text, doing = (run) => run()) {
   const close = () => { state.palette.close(); state.tiles.get(state.focus)?.firstChild.focus(); };
   const take = (offer) => {
     close();
-    if (offer) doing(() => act(state, offer.fresh ? "class" : "move", subject(state), offer.name));
+    if (offer) doing((ids) => act(state, offer.fresh ? "class" : "move", ids ?? about, offer.name));
   };
   const list_offers = () => {
     const typed = input.value.trim();

@@ -18,8 +18,6 @@ function chooseRange(state, from, to) {
 function changed(state) {
   state.note = "";
   paint(state);
-  clearTimeout(state.timer);
-  state.timer = setTimeout(() => state.send("selected", { token: state.token, ids: [...state.chosen] }), 120);
 }
 
 function chooseAll(state) { state.items.forEach((item) => state.chosen.add(item.id)); changed(state); }
@@ -96,6 +94,17 @@ function startBand(state, event) {
   };
 }
 
+// The picture that the mouse points at has the focus, so that a key sorts it without a click.
+function pointAt(state, id, event) {
+  if (event.pointerType !== "mouse" || event.buttons || state.root.classList.contains("dragging")) return;
+  const at = `${event.screenX} ${event.screenY}`;
+  if (state.pointed === at) return;  // the page moved under a mouse that rests
+  state.pointed = at;
+  if (state.focus === id && state.root.getRootNode().activeElement === state.tiles.get(id)?.firstChild) return;
+  if (document.activeElement?.closest("input, textarea, select, [contenteditable]")) return;  // somebody is writing
+  state.tiles.get(id)?.firstChild.focus({ preventScroll: true });
+}
+
 const STEPS = { ArrowLeft: () => -1, ArrowRight: () => 1, ArrowUp: (n) => -n, ArrowDown: (n) => n,
   Home: () => -1e9, End: () => 1e9 };
 
@@ -113,10 +122,11 @@ function onKey(state, event) {
   else if (control || event.altKey) done = false;
   else if (key === "Escape") chooseNone(state);
   else if (key === " ") openViewer(state, state.focus);
+  else if (key === "Enter" && state.data.accepts) { if (!event.repeat) act(state, "accept", acceptable(state)); }
   else if (key === "Enter") state.focus && click(state, state.focus, event);
   else if (event.repeat) done = false;  // a key held down must not sort or trash one picture after the other
   else if (key === "Delete" || key === "Backspace") act(state, "trash", subject(state));
-  else if (/^[1-9]$/.test(key)) assignNumber(state, Number(key));
+  else if (/^[1-9]$/.test(key)) assignNumber(state, Number(key), subject(state));
   else if (key.length === 1 && /[\p{L}\p{N}/]/u.test(key)) openPalette(state, key === "/" ? "" : key);
   else done = false;
   if (!done) return;

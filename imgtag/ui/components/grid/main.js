@@ -49,6 +49,10 @@ function refresh(state) {
   state.items = state.data.items.filter((item) => !state.leaving.has(item.id));
   layTiles(state);
   if (state.sorts) { layClasses(state); rove(state); }
+  if (state.awaits && state.items.length) {
+    state.awaits = false;
+    if (!document.activeElement?.closest("input, textarea, select")) state.tiles.get(state.focus).firstChild.focus({ preventScroll: true });
+  }
   paint(state);
 }
 
@@ -58,7 +62,7 @@ export default function (component) {
   let state = states.get(root);
   if (!state) {
     const random = crypto.getRandomValues(new Uint32Array(2));
-    state = { root, chosen: new Set(), leaving: new Map(), log: [], seq: 0, window: random.join("-") };
+    state = { root, chosen: new Set(), leaving: new Map(), log: [], seq: 0, sent: 0, window: random.join("-") };
     states.set(root, state);
   }
   state.send = setStateValue;
@@ -70,18 +74,18 @@ export default function (component) {
   }
   if (state.token !== data.token) {  // another place or page: nothing of the old one stays chosen unseen
     state.token = data.token;
-    state.chosen.clear();
+    state.chosen = new Set(data.preselect ? data.items.map((item) => item.id) : []);
     state.anchor = undefined;
+    state.awaits ||= data.preselect;  // a key names the group at once
   }
   // Python may not have heard of this log yet, or have forgotten it: what was done is not done again.
   state.applied = Math.max(state.applied ?? 0, data.window === state.window ? data.applied : 0);
   const there = new Set(data.items.map((item) => item.id));
   const gone = [...state.chosen].filter((id) => !there.has(id));
   gone.forEach((id) => state.chosen.delete(id));
+  const next = state.viewer?.open ? following(state, [state.viewed]) : undefined;
   refresh(state);
-  if (gone.length) {
-    changed(state);
-    state.note = data.words.gone.replace("{count}", gone.length);
-    paint(state);
-  }
+  if (state.viewer.open) keepViewing(state, next);
+  if (gone.length) state.note = data.words.gone.replace("{count}", gone.length);
+  paint(state);
 }

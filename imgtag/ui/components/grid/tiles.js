@@ -52,6 +52,7 @@ function tileOf(state, item) {
   }
   face.draggable = true;
   face.onclick = (event) => click(state, item.id, event);
+  face.onpointermove = (event) => pointAt(state, item.id, event);
   face.onfocus = () => { state.focus = item.id; rove(state); };
   face.ondragstart = (event) => startDrag(state, item.id, event);
   face.ondragend = () => state.root.classList.remove("dragging");
@@ -93,5 +94,10 @@ function paint(state) {
   if (state.counter) {
     const { selected, hint } = state.data.words;
     state.counter.textContent = state.note || (state.chosen.size ? `${state.chosen.size} ${selected}` : hint);
+    const { accept_all, accept_chosen } = state.data.words;
+    state.accept.hidden = !state.data.accepts || !state.items.length;
+    state.accept.textContent = (state.chosen.size ? accept_chosen : accept_all).replace("{count}", acceptable(state).length);
+    state.similar.hidden = !state.data.similar;
+    state.similar.disabled = state.chosen.size !== 1;
   }
 }

@@ -9,22 +9,28 @@ function openViewer(state, id) {
 }
 
 function show(state) {
-  const item = state.items.find((i) => i.id === state.viewed);
+  const item = describe(state);
   const image = state.viewer.querySelector("img");
   state.zoom = { scale: 1, x: 0, y: 0 };
   placeImage(state);
   image.src = item.large;
   image.alt = item.title;
-  state.viewer.querySelector(".words").textContent = [item.title, item.caption, item.note].filter(Boolean).join("\n");
   const facts = state.viewer.querySelector(".facts");
   facts.textContent = "";
-  const at = state.items.indexOf(item);
-  state.viewer.querySelector(".position").textContent = `${at + 1} / ${state.items.length}`;
-  state.viewer.querySelector(".previous").disabled = at === 0;
-  state.viewer.querySelector(".next").disabled = at === state.items.length - 1;
   if (item.facts) fetch(item.facts).then((answer) => (answer.ok ? answer.json() : null)).then((found) => {
     if (found && state.viewed === item.id) facts.textContent = found.words;
   }).catch(() => {});  // without the facts, the picture is still there
+}
+
+// The words about the picture, and its place among the others, which may change while it is looked at.
+function describe(state) {
+  const item = state.items.find((i) => i.id === state.viewed);
+  const at = state.items.indexOf(item);
+  state.viewer.querySelector(".words").textContent = [item.title, item.caption, item.note].filter(Boolean).join("\n");
+  state.viewer.querySelector(".position").textContent = `${at + 1} / ${state.items.length}`;
+  state.viewer.querySelector(".previous").disabled = at === 0;
+  state.viewer.querySelector(".next").disabled = at === state.items.length - 1;
+  return item;
 }
 
 function step(state, by) {
@@ -53,10 +59,12 @@ function zoomBy(state, factor) {
 // A command in the large view is about the picture that is shown; then comes the next one, until none is left.
 function inViewer(state, run) {
   const next = following(state, [state.viewed]);
-  state.chosen.clear();
-  state.focus = state.viewed;
   run([state.viewed]);
-  if (state.tiles.has(state.viewed)) show(state);
+  keepViewing(state, next);
+}
+
+function keepViewing(state, next) {
+  if (state.tiles.has(state.viewed)) describe(state);
   else if (next && state.tiles.has(next)) { state.viewed = state.focus = next; show(state); }
   else state.viewer.close();
 }
@@ -78,8 +86,9 @@ function viewerKey(state, event) {
   else if (!state.sorts || event.altKey) done = false;
   else if (control && key.toLowerCase() === "z" && !event.shiftKey) { if (!event.repeat) act(state, "undo"); }
   else if (control || event.repeat) done = false;
-  else if (/^[1-9]$/.test(key)) inViewer(state, () => assignNumber(state, Number(key)));
-  else if (key === "Delete" || key === "Backspace") inViewer(state, () => act(state, "trash", subject(state)));
+  else if (/^[1-9]$/.test(key)) inViewer(state, (ids) => assignNumber(state, Number(key), ids));
+  else if (key === "Delete" || key === "Backspace") inViewer(state, (ids) => act(state, "trash", ids));
+  else if (key === "Enter" && state.data.accepts) inViewer(state, (ids) => act(state, "accept", ids));
   else if (key.length === 1 && /[\p{L}/]/u.test(key)) openPalette(state, key === "/" ? "" : key, (run) => inViewer(state, run));
   else done = false;
   if (done) event.preventDefault();

@@ -1,0 +1,219 @@
+"""How many actions of a person it takes to sort a set that comes unsorted, with suggestions and without.
+
+    python -m bench.sorting DATA_FOLDER [SET] [--by-hand] [--careful]
+
+Starts the app on a home of its own, brings the set in without its folders, and sorts it in Chromium as somebody would
+who knows the right answers: first names some groups of look-alikes, then goes through the suggestions page by page,
+corrects wrong ones by pointing and pressing the number of the right class, and accepts the rest. A page on which
+nineteen of twenty are right is good enough for this person; with --careful every wrong one is corrected. By hand, the
+first picture has the focus and every picture gets the number of its class; the focus goes on by itself.
+
+An action is a click, a key, or a class's name typed; moving the mouse is counted apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import Counter
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+
+from playwright.sync_api import Locator, Page, sync_playwright
+
+from bench.sets import SETS, read_set
+
+_FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
+_GROUPS = 15  # of look-alikes, before suggestions are asked for
+_MAJORITY = 0.5  # of a group that is worth naming
+_GOOD_ENOUGH = 0.05  # wrong ones that may stay on a page
+_PATIENCE_S = 90.0
+
+
+@dataclass
+class Person:
+    """Knows the class of every picture by id, and counts what they do."""
+
+    page: Page
+    truth: dict[str, str]
+    careful: bool
+    actions: Counter[str] = field(default_factory=Counter)
+    names: list[str] = field(default_factory=list)  # classes made so far: the nth has the key n
+
+    def click(self, what: Locator, why: str) -> None:
+        what.click()
+        self.actions[why] += 1
+
+    def press(self, key: str, why: str) -> None:
+        self.page.keyboard.press(key)
+        self.actions[why] += 1
+
+    def name(self, label: str, why: str) -> None:
+        """Give what is chosen, or has the focus, its class: by its number, or typed where it is new."""
+        if label in self.names:
+            self.press(str(self.names.index(label) + 1), why)
+            return
+        self.page.keyboard.press("/")
+        self.page.keyboard.type(label)
+        self.page.keyboard.press("Enter")
+        self.actions["name of a new class, key and Enter"] += 3
+        self.names.append(label)
+        self.page.locator(".classes .chip", has_text=label).first.wait_for()
+
+    def shown(self) -> list[tuple[str, str]]:
+        """Ids and captions of the pictures on the page."""
+        tiles = self.page.locator(".tile")
+        read = "tiles => tiles.map(t => [t.dataset.id, t.querySelector('.caption b')?.textContent ?? ''])"
+        return [(str(id_), str(caption)) for id_, caption in tiles.evaluate_all(read)]
+
+    def wait_for_other_than(self, before: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """What is shown once it differs from what was shown and the page has come to rest."""
+        end = time.monotonic() + _PATIENCE_S
+        while time.monotonic() < end:
+            self.page.wait_for_timeout(150)
+            now = self.shown()
+            at_rest = not self.page.locator("[data-testid=stStatusWidget]").count()
+            if at_rest and (now or self.page.get_by_text("All sorted").count()) and now != before:
+                return now
+        raise AssertionError("the page does not go on")
+
+
+def name_groups(person: Person) -> None:
+    """The first groups of look-alikes: others are clicked off, the majority is named."""
+    page = person.page
+    person.click(page.locator("[data-testid=stButtonGroup]").get_by_text("Look-alikes"), "order")
+    now = person.wait_for_other_than(person.shown())
+    for _ in range(_GROUPS):
+        labels = Counter(person.truth[id_] for id_, _ in now)
+        label, number = labels.most_common(1)[0]
+        if number / len(now) < _MAJORITY or person.page.locator(".tile.selected").count() != len(now):
+            person.click(page.get_by_role("button", name="Next page"), "next group")
+        else:
+            for id_ in [i for i, _ in now if person.truth[i] != label]:
+                person.click(page.locator(f".tile[data-id='{id_}'] .face"), "clicked off")
+            person.name(label, "groups named")
+        now = person.wait_for_other_than(now)
+
+
+def go_through_suggestions(person: Person) -> None:
+    """Page by page, surest first: wrong ones get their class, the rest is accepted."""
+    page = person.page
+    before = person.shown()
+    person.click(page.locator("[data-testid=stButtonGroup]").get_by_text("By suggestion"), "order")
+    now = person.wait_for_other_than(before)
+    while now:
+        wrong = [id_ for id_, caption in now if caption != person.truth[id_]]
+        left = 0 if person.careful else int(_GOOD_ENOUGH * len(now))
+        for id_ in wrong[: max(0, len(wrong) - left)]:
+            tile = page.locator(f".tile[data-id='{id_}'] .face")
+            tile.scroll_into_view_if_needed()
+            tile.hover()
+            person.actions["(pointing)"] += 1
+            person.name(person.truth[id_], "corrected")
+        person.press("Enter", "pages accepted")
+        now = person.wait_for_other_than(now)
+
+
+def sort_by_hand(person: Person) -> None:
+    """Every picture in its turn gets the number of its class."""
+    now = person.shown()
+    person.click(person.page.locator(".tile .face").first, "first picture")
+    person.press("Escape", "first picture")
+    while now:
+        for id_, _ in now:
+            person.name(person.truth[id_], "sorted")
+        now = person.wait_for_other_than(now)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Sort a set and print what it took."""
+    parser = argparse.ArgumentParser(prog="python -m bench.sorting")
+    parser.add_argument("data", type=Path)
+    parser.add_argument("set", nargs="?", default="boats-small", choices=SETS)
+    parser.add_argument("--by-hand", action="store_true")
+    parser.add_argument("--careful", action="store_true")
+    options = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        truth = bring_in(home, options.data, options.set)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        server = subprocess.Popen(
+            [sys.executable, "app.py", "--port", str(port)], env={**os.environ, "IMGTAG_HOME": str(home)}
+        )
+        try:
+            _wait_for(port)
+            actions, seconds = _sort(port, truth, options.by_hand, options.careful)
+        finally:
+            server.terminate()
+            server.wait(20)
+        found = {sha256(f.read_bytes()).hexdigest(): f.parent.name for f in (home / "set/images").rglob("*.*")}
+    right = sum(found.get(id_) == label for id_, label in truth.items())
+    for what, number in sorted(actions.items(), key=lambda a: -a[1]):
+        print(f"{number:6} {what}")
+    total = sum(number for what, number in actions.items() if not what.startswith("("))
+    print(f"{total:6} actions, {seconds:.0f} s of the machine's time; {right} of {len(truth)} agree with their folders")
+
+
+def bring_in(home: Path, data: Path, name: str) -> dict[str, str]:
+    """Make the project “set” of all pictures, unsorted; returns the class of each by id."""
+    os.environ["IMGTAG_HOME"] = str(home)
+    from imgtag.data.importing import import_files
+    from imgtag.data.projects import create_project
+    from imgtag.data.sources import open_sources
+
+    truth: dict[str, str] = {}
+    flat = home / "flat"
+    flat.mkdir()
+    for number, sample in enumerate(read_set(data, name)):
+        path = Path(sample.path)
+        if sample.sha256 not in truth:
+            shutil.copy(path, flat / f"{number:04}{path.suffix}")
+        truth.setdefault(sample.sha256, sample.label)
+    with open_sources(sorted(flat.iterdir())) as groups:
+        report = import_files(create_project("set"), groups, "the bench")
+        print(f"{report.added} pictures, {report.unsorted} unsorted")
+    return truth
+
+
+def _sort(port: int, truth: dict[str, str], by_hand: bool, careful: bool) -> tuple[Counter[str], float]:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=list(_FLAGS))
+        page = browser.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(1000 * _PATIENCE_S)
+        page.goto(f"http://127.0.0.1:{port}/label?project=set")
+        page.locator(".tile").first.wait_for()
+        person = Person(page, truth, careful)
+        began = time.monotonic()
+        if by_hand:
+            sort_by_hand(person)
+        else:
+            name_groups(person)
+            go_through_suggestions(person)
+        seconds = time.monotonic() - began
+        browser.close()
+    return person.actions, seconds
+
+
+def _wait_for(port: int) -> None:
+    for _ in range(300):
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=1):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise SystemExit("The app did not start.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+"""Looks at a project's pictures before any training asks: python -m imgtag.training.looker PROJECT_DIR.
+
+A process of its own with low priority, so that no page waits for a network. What it has seen is in the feature cache,
+which suggestions read and trainings use again.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from pathlib import Path
+
+from imgtag.core import locks
+from imgtag.core.errors import Conflict, ImgtagError
+from imgtag.data.dataset import Whereabouts, look
+from imgtag.data.projects import Project
+from imgtag.training.ahead import LOCK, LOOKERS, TWICE_UP_TO, tell, unreadable
+from imgtag.training.backbones import Backbone
+from imgtag.training.extractor import load_extractor
+from imgtag.training.features import Features, Unreadable, cached_ids, compute_features
+from imgtag.training.worker import lower_priority, tune_allocator
+
+_TELL_EVERY_S = 0.5
+
+
+def main(project_dir: str) -> int:
+    """Compute the features that are missing; the exit status is 0 unless the network is not to be had."""
+    logging.basicConfig(level=logging.WARNING)
+    tune_allocator()
+    lower_priority()
+    project = Project(Path(project_dir).absolute())
+    try:
+        with locks.locked(project.cache / LOCK, wait_s=0.1):
+            for row in LOOKERS if len(look(project).pictures) <= TWICE_UP_TO else LOOKERS[:1]:
+                look_with(project, row)
+    except Conflict:  # another one is at it
+        return 0
+    except ImgtagError as error:
+        tell(project, error=str(error))
+        return 1
+    return 0
+
+
+def look_with(project: Project, row: Backbone) -> None:
+    """Features of every picture that has none of this network yet, the unsorted first."""
+    dataset = look(project)
+    spoilt = unreadable(project)
+    seen = cached_ids(project.cache, row) | spoilt
+    missing = [p for p in [*dataset.unsorted, *dataset.labelled] if p.id not in seen]
+    if not missing:
+        return
+    tell(project, 0, len(missing), sorted(spoilt))
+    extractor = load_extractor(row)
+    done, told = 0, 0.0
+    failed: list[Unreadable] = []
+
+    def on_batch(fresh: Features) -> None:
+        nonlocal done, told
+        done += len(fresh["plain"])
+        if time.monotonic() - told >= _TELL_EVERY_S:
+            told = time.monotonic()
+            tell(project, done + len(failed), len(missing), sorted(spoilt))
+
+    ids = [p.id for p in missing]
+    files = Whereabouts(project, ids, [p.path for p in missing])
+    compute_features(project.cache, row, extractor, zip(ids, files, strict=True), ("plain",), on_batch, failed)
+    id_of = {str(path): id_ for id_, path in zip(ids, files, strict=True)}
+    tell(project, len(missing), len(missing), sorted(spoilt | {id_of.get(u.path, "") for u in failed} - {""}))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,245 @@
+"""Unsorted pictures in the order that makes sorting fastest: by suggestion, least sure first, look-alikes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from imgtag.data import edits, history
+from imgtag.data.background import find_job, forget_job, start_job
+from imgtag.data.dataset import UNSORTED, Dataset, Picture
+from imgtag.data.projects import Project
+from imgtag.training import ahead
+from imgtag.training.jobs import look_ahead
+from imgtag.ui.errors import show_error, shown_errors
+from imgtag.ui.grid import PAGE_SIZE
+from imgtag.ui.text import count, literal, percent
+from imgtag.ui.who import who
+from imgtag.ui.widgets import flash
+
+if TYPE_CHECKING:
+    from imgtag.training.assistant import Reliability, Suggestions
+
+ADDED, CLASS, UNSURE, ALIKE = "As they came", "By suggestion", "Least sure first", "Look-alikes"
+LEAST = 3  # pictures of a class before it is suggested
+_ALL = "All"
+_SUGGESTED_PAGE = 40  # after each page the suggestions learn from what was corrected
+_QUICK_S = 1.5
+_ENOUGH = 20  # held-out answers before their share says anything; unsorted pictures before help is worth it
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """Unsorted pictures to show. tags: the suggested class and its probability by id; page: names what is shown."""
+
+    pictures: list[Picture]
+    tags: Mapping[str, tuple[str, float]] = field(default_factory=dict)
+    preselect: bool = False
+    page: str = ""
+    page_size: int = PAGE_SIZE
+
+
+def order_choice(project: Project) -> str:
+    """Where the user chooses the order of the unsorted pictures."""
+    orders = [ADDED, CLASS, UNSURE, ALIKE]
+    return st.segmented_control("Order", orders, default=ADDED, required=True, key=f"order {project.name}")
+
+
+def arranged(project: Project, dataset: Dataset, order: str) -> Arranged:
+    """The unsorted pictures in this order."""
+    if order == ADDED:
+        _offer_help(project, dataset)
+        return Arranged(dataset.unsorted)
+    if not looked_at(project, dataset):
+        return Arranged([])
+    return _look_alikes(project, dataset) if order == ALIKE else _suggested(project, dataset, order == UNSURE)
+
+
+def _offer_help(project: Project, dataset: Dataset) -> None:
+    """Say which order would save work now, and get what it needs ready meanwhile."""
+    if len(dataset.unsorted) < _ENOUGH:
+        return
+    taught = sum(number >= LEAST for number in dataset.counts.values())
+    if taught < 2:
+        text = f"“{ALIKE}” shows groups of similar pictures, to be named in one step."
+    else:
+        text = f"“{CLASS}” proposes a class for each picture: accept a page at once, correct the rest."
+        look_ahead(project)
+    st.caption(f":material/lightbulb: {text}")
+
+
+# ----------------------------------------------------------------------------- what is needed first
+
+
+def looked_at(project: Project, dataset: Dataset) -> bool:
+    """Whether there is something to work with; starts looking at the pictures and shows how far it is."""
+    ids = [p.id for p in dataset.pictures]
+    missing = ahead.not_seen(project, ids)
+    if missing or (len(ids) <= ahead.TWICE_UP_TO and ahead.seen_by(project, ids) is ahead.LOOKERS[0]):
+        look_ahead(project)
+    if missing:
+        _watch_looking(project)
+    return missing < len(ids) / 2
+
+
+@st.fragment(run_every=1.0)
+def _watch_looking(project: Project) -> None:
+    at = ahead.looking(project)
+    if at.error:
+        st.warning(literal(at.error), icon=":material/warning:")
+    elif at.total and at.done >= at.total:
+        st.rerun()
+    else:
+        text = f"Looking at picture {at.done:,} of {at.total:,}" if at.total else "Getting the network ready"
+        st.progress(at.done / at.total if at.total else 0.0, text=f"{text}, so that suggestions can be made")
+
+
+def worked_out(project: Project, kind: str, state: int, work: Callable[[], Any]) -> Any:
+    """The result of some work for this state of the data; an older one while it is worked out again; None at first."""
+    kept = st.session_state.get(f"{kind} {project.name}")
+    if kept and kept[0] == state:
+        return kept[1]
+    name = f"{kind} {project.path}"
+    job = find_job(name) or start_job(name, "The suggestions", lambda job: (state, work()))
+    job.wait(_QUICK_S)
+    if job.finished:
+        forget_job(name)
+        if job.error:
+            show_error(job.error)
+            return None
+        kept = st.session_state[f"{kind} {project.name}"] = job.result
+    if not kept or kept[0] != state:
+        _watch_job(name)
+    return kept[1] if kept else None
+
+
+@st.fragment(run_every=0.7)
+def _watch_job(name: str) -> None:
+    job = find_job(name)
+    if job is None or job.finished:
+        st.rerun()
+    st.caption("Suggestions are being worked out.")
+
+
+# ----------------------------------------------------------------------------- suggestions
+
+
+def _suggested(project: Project, dataset: Dataset, least_sure: bool) -> Arranged:
+    ids = [p.id for p in dataset.pictures]
+    missing = ahead.not_seen(project, ids)
+    state = hash((tuple((p.id, p.label) for p in dataset.pictures), missing, ahead.seen_by(project, ids).name))
+    found = worked_out(project, "suggestions", state, lambda: _work_out(project, dataset, ids))
+    if found is None:
+        st.info(
+            f"Suggestions begin when two classes hold {LEAST} pictures each. Sort a few by hand, or name whole groups "
+            f"of “{ALIKE}”.",
+            icon=":material/lightbulb:",
+        )
+        return Arranged([])
+    by_class = _still_there(found.by_class(), dataset)
+    tags = {i: (name, chance) for name, rows in by_class.items() for i, chance in rows}
+    if least_sure:
+        st.caption("Nobody can tell these well yet: what you decide here teaches the most.")
+        order = [dataset.by_id[i] for i in found.least_sure() if i in tags]
+        return Arranged(order, tags, page="unsure", page_size=_SUGGESTED_PAGE)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        chosen = st.pills(
+            "Suggested class",
+            [_ALL, *by_class],
+            format_func=lambda n: n if n == _ALL else f"{literal(project.display_name(n))} {len(by_class[n])}",
+            default=_ALL,
+            required=True,
+            key=f"suggested class {project.name}",
+            label_visibility="collapsed",
+        )
+        rows = [r for name, rows in by_class.items() if chosen in (_ALL, name) for r in rows]
+        rows.sort(key=lambda r: -r[1])
+        with st.popover("Accept many", icon=":material/done_all:"):
+            _accept_above(project, found.reliability, rows, tags)
+    st.caption("Surest first. Point at a wrong one and press the number of its class, then accept the rest.")
+    _warn_of_thin(project, dataset)
+    return Arranged([dataset.by_id[i] for i, _ in rows], tags, page=f"class {chosen}", page_size=_SUGGESTED_PAGE)
+
+
+def _work_out(project: Project, dataset: Dataset, ids: Sequence[str]) -> Suggestions | None:
+    from imgtag.training.assistant import suggest
+
+    steps, unchecked = history.sorting_steps(project)
+    unsorted = [p.id for p in dataset.unsorted]
+    return suggest(dataset.labelled, unsorted, ahead.seen(project, ids), LEAST, steps, unchecked)
+
+
+def _still_there(
+    suggested: Mapping[str, list[tuple[str, float]]], dataset: Dataset
+) -> dict[str, list[tuple[str, float]]]:
+    """Suggestions for pictures that are unsorted and classes that exist now: they may be a moment old."""
+    unsorted = {p.id for p in dataset.unsorted}
+    left = {name: [r for r in rows if r[0] in unsorted] for name, rows in suggested.items() if name in dataset.by_class}
+    return {name: rows for name, rows in left.items() if rows}
+
+
+def _warn_of_thin(project: Project, dataset: Dataset) -> None:
+    """Pictures of a class that cannot be suggested get a wrong suggestion."""
+    thin = [literal(project.display_name(name)) for name, number in dataset.counts.items() if number < LEAST]
+    if thin:
+        st.caption(
+            f":orange[:material/warning:] Not suggested yet, since they hold fewer than {LEAST} pictures: "
+            f"{', '.join(thin)}. Their pictures stand among the others here."
+        )
+
+
+def _accept_above(
+    project: Project, reliability: Reliability, rows: list[tuple[str, float]], tags: Mapping[str, tuple[str, float]]
+) -> None:
+    """One click for all suggestions that are sure enough, and how far such suggestions can be trusted."""
+    st.markdown("**Accept without looking**")
+    least = st.slider("From", 50, 99, 95, format="%d %%", key=f"accept from {project.name}")
+    above = {i: tags[i][0] for i, chance in rows if 100 * chance >= least}
+    right, asked = reliability.above(least / 100)
+    if asked < _ENOUGH:
+        st.caption("Too few pictures are sorted to measure how often suggestions as sure as this are right.")
+    else:
+        st.caption(
+            f"On your sorted pictures, suggestions as sure as this are right {percent(right / asked)} of the time "
+            f"({right:,} of {asked:,}). Each was asked without having been learnt, nor what was sorted with it."
+        )
+    if st.button(f"Accept all {len(above)} from {least} %", type="primary", disabled=not above):
+        with shown_errors():
+            done = edits.sort_pictures(project, above, seen=UNSORTED, unseen="yes", who=who())
+            flash(f"{count(done.moved, 'suggestion')} accepted. This can be undone.")
+            st.rerun()
+
+
+# ----------------------------------------------------------------------------- look-alikes
+
+
+def _look_alikes(project: Project, dataset: Dataset) -> Arranged:
+    key = f"look-alikes {project.name}"
+    unsorted = [p.id for p in dataset.unsorted]
+    there = set(unsorted)
+    kept = st.session_state.get(key)
+    still = sum(i in there for group in (kept[1] if kept else []) for i in group)
+    # The groups stay as they are while they are sorted, until most of the pictures have found their place.
+    state = kept[0] if kept and 2 * still > len(unsorted) > 0 else hash(tuple(unsorted))
+    found = worked_out(project, "look-alikes", state, lambda: _group(project, unsorted))
+    remaining = [(g, [i for i in g if i in there]) for g in found or []]
+    # What was left over when a group was named comes last: it is the harder part.
+    groups = [left for g, left in sorted(remaining, key=lambda r: len(r[1]) < len(r[0])) if left]
+    if not groups:
+        return Arranged([])
+    number = st.pagination(len(groups), key=f"group {project.name}") if len(groups) > 1 else 1
+    group = groups[min(number, len(groups)) - 1]
+    st.caption(
+        f"{count(len(group), 'picture')} that look alike, all chosen: click off those that do not belong, then give "
+        "the others their class."
+    )
+    return Arranged([dataset.by_id[i] for i in group], preselect=True, page=f"alike {group[0]}")
+
+
+def _group(project: Project, ids: Sequence[str]) -> list[list[str]]:
+    from imgtag.training.assistant import look_alikes
+
+    return look_alikes(ids, ahead.seen(project, ids))

@@ -1,0 +1,109 @@
+"""Suggestions: right where the features tell, honest about how often; surest first, or least sure first."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imgtag.data.dataset import Picture
+from imgtag.training.assistant import Reliability, Suggestions, look_alikes, most_like, suggest
+
+CLASSES = ("ant", "bee", "cat")
+
+
+def planted(number: int, spread: float = 0.6, seed: int = 0) -> tuple[list[Picture], dict[str, np.ndarray]]:
+    """Pictures whose features lie around the middle of their class; the wider the spread, the harder."""
+    random = np.random.default_rng(seed)
+    middles = random.standard_normal((len(CLASSES), 24)) * 2
+    pictures, features = [], {}
+    for n in range(number):
+        label = CLASSES[n % len(CLASSES)]
+        id_ = f"{n:064x}"
+        pictures.append(Picture(id_, Path(f"{n}.jpg"), label, 1))
+        features[id_] = (middles[n % len(CLASSES)] + spread * random.standard_normal(24)).astype(np.float16)
+    return pictures, features
+
+
+def test_what_the_features_tell_is_suggested() -> None:
+    pictures, features = planted(90)
+    found = suggest(pictures[:30], [p.id for p in pictures[30:]], features)
+    assert found
+    assert found.classes == CLASSES
+    assert found.chances.shape == (60, 3)
+    assert np.allclose(found.chances.sum(axis=1), 1, atol=1e-5)
+    truth = {p.id: p.label for p in pictures}
+    by_class = found.by_class()
+    assert sum(map(len, by_class.values())) == 60
+    assert all(truth[id_] == name for name, rows in by_class.items() for id_, _ in rows)
+    for rows in by_class.values():
+        assert [p for _, p in rows] == sorted((p for _, p in rows), reverse=True)
+
+
+def test_reliability_is_measured_on_pictures_that_were_not_learnt() -> None:
+    """With labels drawn by lot nothing can be known: learnt ones would seem right, held-out ones are not."""
+    pictures, features = planted(150, spread=1.0)
+    random = np.random.default_rng(3)
+    drawn = [Picture(p.id, p.path, str(random.choice(CLASSES)), 1) for p in pictures]
+    found = suggest(drawn[:120], [p.id for p in drawn[120:]], features)
+    assert found
+    right, asked = found.reliability.above(0.0)
+    assert asked == 120
+    assert 0.2 < right / asked < 0.5
+    told = suggest(pictures[:120], [p.id for p in pictures[120:]], features)
+    assert told
+    assert told.reliability.above(0.5)[0] > 0.95 * told.reliability.above(0.5)[1] > 100
+
+
+def test_reliability_counts_what_is_sure_enough() -> None:
+    found = Reliability(np.array([0.99, 0.96, 0.7, 0.6], np.float32), np.array([True, False, True, True]))
+    assert found.above(0.95) == (1, 2)
+    assert found.above(0.5) == (3, 4)
+    assert found.above(1.0) == (0, 0)
+
+
+def test_least_sure_comes_first() -> None:
+    chances = np.array([[0.9, 0.1, 0.0], [0.4, 0.35, 0.25], [0.5, 0.2, 0.3]], np.float32)
+    nothing = Reliability(np.zeros(0, np.float32), np.zeros(0, bool))
+    assert Suggestions(("sure", "torn", "open"), CLASSES, chances, nothing).least_sure() == ["torn", "open", "sure"]
+
+
+@pytest.mark.parametrize("number", [0, 1, 7])
+def test_without_two_classes_to_learn_nothing_is_suggested(number: int) -> None:
+    pictures, features = planted(60)
+    one = [p for p in pictures if p.label == "ant"][:10]
+    assert suggest(one, [p.id for p in pictures[30:]], features) is None
+    few = pictures[: min(number, 4)]
+    assert suggest(few, [p.id for p in pictures[30:]], features) is None
+
+
+def test_thin_classes_are_not_suggested_and_unseen_pictures_are_left_out() -> None:
+    pictures, features = planted(60)
+    known = [p for p in pictures[:30] if p.label != "cat"] + [p for p in pictures if p.label == "cat"][:1]
+    del features[pictures[40].id]
+    found = suggest(known, [p.id for p in pictures[30:]], features)
+    assert found
+    assert found.classes == ("ant", "bee")
+    assert len(found.ids) == 29
+    assert suggest(known, [], features) is None
+
+
+def test_look_alikes_are_mostly_of_one_class_and_nobody_is_forgotten() -> None:
+    pictures, features = planted(180)
+    groups = look_alikes([p.id for p in pictures], features)
+    assert sorted(i for g in groups for i in g) == sorted(p.id for p in pictures)
+    label = {p.id: p.label for p in pictures}
+    assert 6 <= len(groups) <= 20
+    assert all(len({label[i] for i in group}) == 1 for group in groups)
+    assert look_alikes([], features) == []
+    assert look_alikes([p.id for p in pictures[:5]], features) == [[p.id for p in pictures[:5]]]
+
+
+def test_the_most_alike_come_first_beginning_with_the_picture_itself() -> None:
+    pictures, features = planted(60)
+    found = most_like(pictures[7].id, features, most=15)
+    assert found[0] == pictures[7].id
+    label = {p.id: p.label for p in pictures}
+    assert {label[i] for i in found} == {pictures[7].label}
+    assert most_like("unknown", features) == []
