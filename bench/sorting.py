@@ -35,7 +35,7 @@ _FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "
 _GROUPS = 15  # of look-alikes, before suggestions are asked for
 _MAJORITY = 0.5  # of a group that is worth naming
 _GOOD_ENOUGH = 0.05  # wrong ones that may stay on a page
-_PATIENCE_S = 90.0
+_PATIENCE_S = 120.0
 
 
 @dataclass

@@ -10,11 +10,16 @@ from imgtag.ui.classes import add_class_form, class_table
 from imgtag.ui.errors import show_error, shown_errors
 from imgtag.ui.grid import upload_area
 from imgtag.ui.health import health_area
+from imgtag.ui.history import history_area
 from imgtag.ui.navigation import go, link, require_project
 from imgtag.ui.report import show_report
+from imgtag.ui.sources import more_ways_in
+from imgtag.ui.splits import splits_area
 from imgtag.ui.suggestions import offer_names
+from imgtag.ui.take_out import export_area
 from imgtag.ui.text import count
 from imgtag.ui.trash import trash_area
+from imgtag.ui.who import who
 from imgtag.ui.widgets import empty_state, job_progress, page_title, show_flash
 
 project = require_project()
@@ -45,9 +50,10 @@ else:
     batch = upload_area(project, key=f"upload {project.name}")
     if batch and st.session_state.get("imported") != batch:
         with shown_errors():
-            import_upload(project, batch)
+            import_upload(project, batch, who=who())
             st.session_state["imported"] = batch
             st.rerun()
+    more_ways_in(project, look(project))
     if job and job.error:
         show_error(job.error)
     report = last_report(project)
@@ -89,5 +95,8 @@ if dataset.class_names:
     charts.class_counts(dataset.counts, project.display_names(), key="class counts")
     class_table(project, dataset)
 health_area(project, dataset)
+splits_area(project, dataset)
+export_area(project, dataset)
+history_area(project)
 add_class_form(project)
 trash_area(project)

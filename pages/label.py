@@ -6,7 +6,7 @@ from imgtag.data import history
 from imgtag.data.dataset import UNSORTED, Picture, look
 from imgtag.ui.assistant import ADDED, Arranged, arranged, order_choice
 from imgtag.ui.classes import add_class_form, described, undo_button
-from imgtag.ui.grid import Tile, sort_grid, tile
+from imgtag.ui.grid import PAGE_SIZE, Tile, sort_grid, tile
 from imgtag.ui.navigation import link, require_project
 from imgtag.ui.similar import similar_area
 from imgtag.ui.sorting import carry_out, targets_of
@@ -61,7 +61,7 @@ if not pictures:
     st.stop()
 
 view = arranged(project, dataset, order) if shown == UNSORTED else Arranged(pictures)
-pages = -(-len(view.pictures) // view.page_size)
+pages = -(-len(view.pictures) // PAGE_SIZE)
 number = st.pagination(pages, key=f"page {project.name} {shown} {view.page}") if pages > 1 else 1
 in_doubt = history.doubts(project)
 
@@ -78,7 +78,7 @@ def as_tile(picture: Picture) -> Tile:
 
 if view.pictures:
     sort_grid(
-        [as_tile(p) for p in view.pictures[(number - 1) * view.page_size : number * view.page_size]],
+        [as_tile(p) for p in view.pictures[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]],
         targets_of(project, dataset),
         lambda step: carry_out(project, step, {id_: name for id_, (name, _) in view.tags.items()}),
         key=f"grid {project.name}",

@@ -113,6 +113,17 @@ def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     atomic_write(path, _json_bytes(text), durable=durable)
 
 
+def link_file(source: Path, path: Path) -> bool:
+    """Give a file a second name, which needs no space; False where the disk cannot, such as from one to another."""
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, path)
+    except OSError:
+        return False
+    return True
+
+
 def append_json_line(path: Path, value: Any) -> None:
     """Add one line to a JSON-lines file; readers skip a last line cut short by a crash."""
     line = json.dumps(value, ensure_ascii=False, allow_nan=False) + "\n"

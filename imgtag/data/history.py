@@ -55,9 +55,9 @@ def remember(project: Project, action: str, moves: Sequence[Move], batch: str = 
     storage.append_json_line(project.history, row)
 
 
-def remember_added(project: Project, moves: Sequence[Move], batch: str, source: str) -> None:
+def remember_added(project: Project, moves: Sequence[Move], batch: str, source: str, who: str = "") -> None:
     """Write an import's pictures to the history, under one batch so that one undo takes it back."""
-    remember(project, "add", moves, batch=batch, source=source)
+    remember(project, "add", moves, batch=batch, source=source, **({"who": who} if who else {}))
 
 
 def last_batch(project: Project) -> list[dict[str, Any]]:
@@ -80,6 +80,40 @@ def last_change(project: Project) -> str:
     action = "add" if "add" in actions else actions[0]
     count = sum(len(row["moves"]) for row in batch if row["action"] == action)
     return f"{_IN_WORDS.get(action, action)} {count:,} picture{'s' * (count != 1)}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One change as people read it. `time` in seconds since 1970; `undone` when it was taken back later."""
+
+    time: float
+    who: str
+    what: str
+    undone: bool
+
+
+def entries(project: Project, most: int = 200) -> list[Entry]:
+    """The last changes, newest first. What one undo takes back is one entry."""
+    rows = storage.read_json_lines(project.history)
+    taken_back = {row.get("undoes") for row in rows if row.get("action") == "undo"}
+    batches: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        batches.setdefault(str(row["batch"]), []).append(row)
+    last = sorted(batches.values(), key=lambda b: -float(b[-1]["time"]))[:most]
+    return [Entry(float(b[-1]["time"]), str(b[0].get("who", "")), _told(b), b[0]["batch"] in taken_back) for b in last]
+
+
+def _told(batch: Sequence[dict[str, Any]]) -> str:
+    """A batch in words: what was done, to how many pictures, where they went."""
+    actions = [str(row["action"]) for row in batch]
+    action = "add" if "add" in actions else actions[0]
+    moves = [m for row in batch if row["action"] == action for m in row.get("moves", [])]
+    places = {Path(target).parent.name if target.startswith("images/") else "" for _, _, target in moves}
+    where = f" to “{places.pop()}”" if len(places) == 1 and "" not in places and action in ("move", "add") else ""
+    several = f" to {len(places)} classes" if len(places) > 1 and action in ("move", "add") else ""
+    source = f" from {batch[0]['source']}" if batch[0].get("source") else ""
+    verb = "taking back: moving" if action == "undo" else _IN_WORDS.get(action, action)
+    return f"{verb} {len(moves):,} picture{'s' * (len(moves) != 1)}{where or several}{source}"
 
 
 def moved_by_hand(project: Project) -> set[str]:

@@ -99,20 +99,26 @@ def import_files(
     source: str,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     should_stop: Callable[[], bool] = lambda: False,
+    *,
+    into: str = "",
+    link: bool = False,
+    who: str = "",
 ) -> Report:
     """Import the files of one or several sources (see data/sources.py) into a project.
 
-    `source` is what the history calls it. Raises DiskFull before anything is written when the pictures
-    cannot fit.
+    `source` is what the history calls it. into: the class of pictures that have no class folder. link: files of this
+    disk get a second name instead of a copy where that is possible. Raises DiskFull before anything is written when
+    the pictures cannot fit.
     """
     report = Report()
     plans = [(files, understand(file.path for file in files)) for files in groups]
-    storage.require_space(project.path, sum(f.size for files, plan in plans for f in files if f.path in plan.pictures))
+    size = sum(f.size for files, plan in plans for f in files if f.path in plan.pictures and not (link and f.local))
+    storage.require_space(project.path, size)
     for files, plan in plans:
         report.notes += [note for note in plan.notes if note not in report.notes]
         report.skipped += [Skipped(f.shown, plan.left_out[f.path]) for f in files if f.path in plan.left_out]
     todo = _in_order(plans)
-    shelf = _Shelf(project, source, report)
+    shelf = _Shelf(project, source, report, into, link, who)
     with _announced(project):
         try:
             with ThreadPoolExecutor() as pool:
@@ -175,10 +181,11 @@ def _check(project: Project, candidate: _Candidate) -> _Decoded:
 class _Shelf:
     """Stores checked pictures and decides what happens to the same bytes seen twice."""
 
-    def __init__(self, project: Project, source: str, report: Report) -> None:
+    def __init__(self, project: Project, source: str, report: Report, into: str, link: bool, who: str) -> None:
         self.project = project
         self.source = source
         self.report = report
+        self.into, self.link, self.who = into, link, who
         self.batch = uuid.uuid4().hex[:12]
         self.moves: list[history.Move] = []
         self.fingerprints: dict[str, Fingerprint] = {}
@@ -192,7 +199,7 @@ class _Shelf:
         self.doubts = set(history.doubts(project))
 
     def place(self, candidate: _Candidate, facts: Facts, fingerprint: Fingerprint) -> None:
-        label = self._existing_spelling(candidate.placement.label)
+        label = self._existing_spelling(candidate.placement.label or self.into)
         if candidate.placement.split and candidate.sha not in self.trashed:
             before = self.splits.get(candidate.sha, candidate.placement.split)
             self.splits[candidate.sha] = min(before, candidate.placement.split, key=("train", "val", "test").index)
@@ -205,7 +212,8 @@ class _Shelf:
             path = self.project.path / edits.folder_of(label) / name
             if path.exists() and storage.sha256_of(path) != candidate.sha:  # edited by hand since an earlier import
                 path = storage.free_place(path)
-            storage.atomic_write(path, candidate.data)
+            if not (self.link and candidate.file.local and storage.link_file(candidate.file.local, path)):
+                storage.atomic_write(path, candidate.data)
             self.known[candidate.sha] = (label, path)
             self.moves.append(history.Move(candidate.sha, "", history.place(self.project, path)))
             self.report.added += 1
@@ -260,7 +268,7 @@ class _Shelf:
         self.report.skipped.append(Skipped(candidate.file.shown, reason))
 
     def _write_history(self) -> None:
-        history.remember_added(self.project, self.moves, self.batch, self.source)
+        history.remember_added(self.project, self.moves, self.batch, self.source, self.who)
         self.moves = []
         keep_fingerprints(self.project, self.fingerprints)
         self.fingerprints = {}

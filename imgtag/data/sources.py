@@ -22,7 +22,7 @@ from imgtag.core.settings import limit
 class SourceFile:
     """A file on offer: its path inside the source (for reading the layout only) and how to read it.
 
-    `origin` names the upload it came in; `local` is set when the bytes lie in our own staging folder.
+    `origin` names the upload it came in; `local` is where the bytes lie on this machine, outside of any zip.
     """
 
     path: PurePosixPath
@@ -102,7 +102,7 @@ def _folder_files(folder: Path) -> Iterator[SourceFile]:
         dirs.sort()
         for name in sorted(files):
             path = Path(root, name)
-            yield _disk_file(path, PurePosixPath(folder.name) / path.relative_to(folder).as_posix())
+            yield _disk_file(path, PurePosixPath(folder.name) / path.relative_to(folder).as_posix(), local=path)
 
 
 def _disk_file(path: Path, shown: PurePosixPath, local: Path | None = None) -> SourceFile:

@@ -2,46 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 from imgtag.core import storage
 from imgtag.core.errors import Conflict, NotFound
 from imgtag.data.background import Job, find_job, start_job
-from imgtag.data.importing import Report, Skipped, import_files, name_staged
+from imgtag.data.importing import Progress, Report, Skipped, import_files, name_staged
 from imgtag.data.label_files import LabelFile
 from imgtag.data.projects import Project
-from imgtag.data.sources import open_staged
+from imgtag.data.sources import open_sources, open_staged
 
 
-def import_upload(project: Project, batch: str) -> Job:
+def import_upload(project: Project, batch: str, *, into: str = "", who: str = "") -> Job:
     """Start importing an upload that has arrived whole; returns the job that does it.
 
-    Raises NotFound when the upload is gone, for instance after a restart of the server, and Conflict while
-    another import of the project is running.
+    into, who: see `import_files`. Raises NotFound when the upload is gone, for instance after a restart of the
+    server, and Conflict while another import of the project is running.
     """
     if not (len(batch) == 32 and all(c in "0123456789abcdef" for c in batch)):
         raise _gone()
     folder = project.staging / batch
     if not folder.is_dir():
         raise _gone()
-    running = import_job(project)
-    if running and not running.finished:
-        raise Conflict(
-            "Another import of this project is running.",
-            "It was started in another window, and one import at a time is made.",
-            "Wait until it has ended, then add the files again.",
-        )
+    _require_idle(project)
 
     def work(job: Job) -> Report:
         try:
             with open_staged(folder) as groups:
                 report = import_files(
-                    project,
-                    groups,
-                    name_staged(folder),
-                    lambda p: job.report(p.done, p.total, p.file),
-                    job.should_stop,
+                    project, groups, name_staged(folder), _teller(job), job.should_stop, into=into, who=who
                 )
         finally:
             storage.remove_folder(folder)
@@ -49,6 +40,38 @@ def import_upload(project: Project, batch: str) -> Job:
         return report
 
     return start_job(import_key(project), "The import", work)
+
+
+def import_from_disk(project: Project, path: Path, *, link: bool, who: str = "") -> Job:
+    """Start importing a folder, zip or file of this machine; see `import_files`. Raises like `import_upload`."""
+    _require_idle(project)
+    path = path.expanduser()
+    if not path.is_absolute() or not path.exists():
+        raise NotFound("There is nothing at this path.", f"“{path}” was looked for.", "Give the whole path, from / on.")
+    if path.resolve() in (project.path.resolve(), *project.path.resolve().parents):
+        raise Conflict("This folder holds the project itself.", "", "Choose the folder in which your pictures are.")
+
+    def work(job: Job) -> Report:
+        with open_sources([path]) as groups:
+            report = import_files(project, groups, path.name, _teller(job), job.should_stop, link=link, who=who)
+        save_report(project, report)
+        return report
+
+    return start_job(import_key(project), "The import", work)
+
+
+def _teller(job: Job) -> Callable[[Progress], None]:
+    return lambda p: job.report(p.done, p.total, p.file)
+
+
+def _require_idle(project: Project) -> None:
+    running = import_job(project)
+    if running and not running.finished:
+        raise Conflict(
+            "Another import of this project is running.",
+            "It was started in another window, and one import at a time is made.",
+            "Wait until it has ended, then add the files again.",
+        )
 
 
 def import_job(project: Project) -> Job | None:

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from imgtag import __version__
@@ -26,6 +26,7 @@ from imgtag.core import storage
 from imgtag.core.errors import BadUpload, DiskFull, ImgtagError, NotFound
 from imgtag.core.settings import limit
 from imgtag.data.dataset import look
+from imgtag.data.exporting import dataset_zip
 from imgtag.data.images import picture_facts
 from imgtag.data.importing import importing
 from imgtag.data.projects import find_listed, list_projects
@@ -156,6 +157,15 @@ async def _facts(request: Request) -> Response:
     return JSONResponse(await run_in_threadpool(found))
 
 
+async def _dataset_zip(request: Request) -> Response:
+    """The zip that was made on the page Collect."""
+    project = find_listed(request.path_params["name"])
+    path = dataset_zip(project)
+    if not path.is_file():
+        raise NotFound("There is no zip yet.", "It is made on the page Collect.", "Make it there, then download it.")
+    return FileResponse(path, media_type="application/zip", filename=f"{project.name}.zip")
+
+
 async def _upload(request: Request) -> Response:
     """One file of a browser upload, streamed to the project's staging folder under a number of our own."""
     if request.headers.get(UPLOAD_HEADER) != "1":
@@ -209,6 +219,7 @@ ROUTES = [
     Route("/api/projects/{name}/classify", _guarded(_classify), methods=["POST"]),
     Route("/api/projects/{name}/thumb/{id}", _guarded(_thumbnail)),
     Route("/api/projects/{name}/facts/{id}", _guarded(_facts)),
+    Route("/api/projects/{name}/export/dataset.zip", _guarded(_dataset_zip)),
     Route("/api/projects/{name}/upload", _guarded(_upload), methods=["PUT"]),
     Route("/api/{rest:path}", _guarded(_unknown), methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
 ]

@@ -117,6 +117,30 @@ def held_out_chances(
     return chances
 
 
+def cross_validate(
+    pictures: Sequence[Picture], features: Mapping[str, np.ndarray], shots: Sequence[Sequence[str]], seed: int = 0
+) -> tuple[int, int, list[float]] | None:
+    """How many of these pictures a head recognises that has not learnt them, of how many, and the share fold by fold.
+
+    Pictures of the same shot are held out together. None where there are not two classes to tell apart.
+    """
+    known = [p for p in pictures if p.id in features]
+    classes = sorted({p.label for p in known})
+    if len(classes) < 2:
+        return None
+    rows = np.stack([features[p.id] for p in known]).astype(np.float32)
+    labels = np.array([classes.index(p.label) for p in known])
+    named = {i: number for number, shot in enumerate(shots) for i in shot}
+    groups = np.array([named.get(p.id, len(shots) + at) for at, p in enumerate(known)])
+    strength = choose_strength(rows, labels, groups, len(classes), seed)
+    chances = held_out_chances(rows, labels, groups, len(classes), strength, seed)
+    asked = ~np.isnan(chances[:, 0])
+    right = np.nan_to_num(chances).argmax(axis=1) == labels
+    fold = grouped_folds(labels, groups, _FOLDS, seed)
+    shares = [float(right[asked & (fold == n)].mean()) for n in range(_FOLDS) if (asked & (fold == n)).any()]
+    return (int(right[asked].sum()), int(asked.sum()), shares) if shares else None
+
+
 def look_alikes(ids: Sequence[str], features: Mapping[str, np.ndarray], size: int = 12) -> list[list[str]]:
     """Groups of about `size` pictures that look alike, the closest group first; for pictures without any labels.
 

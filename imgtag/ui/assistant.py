@@ -15,7 +15,6 @@ from imgtag.data.projects import Project
 from imgtag.training import ahead
 from imgtag.training.jobs import look_ahead
 from imgtag.ui.errors import show_error, shown_errors
-from imgtag.ui.grid import PAGE_SIZE
 from imgtag.ui.text import count, literal, percent
 from imgtag.ui.who import who
 from imgtag.ui.widgets import flash
@@ -39,7 +38,6 @@ class Arranged:
     tags: Mapping[str, tuple[str, float]] = field(default_factory=dict)
     preselect: bool = False
     page: str = ""
-    page_size: int = PAGE_SIZE
 
 
 def order_choice(project: Project) -> str:
@@ -127,11 +125,19 @@ def _watch_job(name: str) -> None:
 # ----------------------------------------------------------------------------- suggestions
 
 
+@dataclass(frozen=True)
+class _Page:
+    """Pictures that stay on the screen until all of them are decided: nothing moves while somebody sorts."""
+
+    view: str
+    tags: Mapping[str, tuple[str, float]]
+
+
 def _suggested(project: Project, dataset: Dataset, least_sure: bool) -> Arranged:
-    ids = [p.id for p in dataset.pictures]
-    missing = ahead.not_seen(project, ids)
-    state = hash((tuple((p.id, p.label) for p in dataset.pictures), missing, ahead.seen_by(project, ids).name))
-    found = worked_out(project, "suggestions", state, lambda: _work_out(project, dataset, ids))
+    unsorted = {p.id for p in dataset.unsorted}
+    page: _Page | None = st.session_state.get(f"suggested page {project.name}")
+    undecided = {i: tag for i, tag in page.tags.items() if i in unsorted and tag[0] in dataset.by_class} if page else {}
+    found: Suggestions | None = _suggestions(project, dataset, fresh=not undecided)
     if found is None:
         st.info(
             f"Suggestions begin when two classes hold {LEAST} pictures each. Sort a few by hand, or name whole groups "
@@ -141,10 +147,39 @@ def _suggested(project: Project, dataset: Dataset, least_sure: bool) -> Arranged
         return Arranged([])
     by_class = _still_there(found.by_class(), dataset)
     tags = {i: (name, chance) for name, rows in by_class.items() for i, chance in rows}
-    if least_sure:
-        st.caption("Nobody can tell these well yet: what you decide here teaches the most.")
-        order = [dataset.by_id[i] for i in found.least_sure() if i in tags]
-        return Arranged(order, tags, page="unsure", page_size=_SUGGESTED_PAGE)
+    skipped: set[str] = st.session_state.setdefault(f"skipped {project.name}", set())
+    chosen = _ALL if least_sure else _class_choice(project, by_class, found.reliability)
+    rows = [r for name, rows in by_class.items() if chosen in (_ALL, name) for r in rows]
+    order = found.least_sure() if least_sure else [i for i, _ in sorted(rows, key=lambda r: -r[1])]
+    view = UNSURE if least_sure else chosen
+    if page is None or page.view != view or not undecided:
+        waiting = sorted((i for i in order if i in tags), key=lambda i: i in skipped)[:_SUGGESTED_PAGE]
+        undecided = {i: tags[i] for i in waiting}
+        st.session_state[f"suggested page {project.name}"] = _Page(view, undecided)
+    first = "Least sure first: what you decide here teaches the most." if least_sure else "Surest first."
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"{first} Point at a wrong one and press the number of its class, then accept the rest.")
+        if len(tags) > len(undecided) and st.button("Later", icon=":material/skip_next:", help="Show others first"):
+            skipped.update(undecided)
+            del st.session_state[f"suggested page {project.name}"]
+            st.rerun()
+    _warn_of_thin(project, dataset)
+    return Arranged([dataset.by_id[i] for i in undecided], undecided, page=f"suggested {view}")
+
+
+def _suggestions(project: Project, dataset: Dataset, *, fresh: bool) -> Suggestions | None:
+    """Suggestions from what is sorted now, or where those will do, the last ones."""
+    kept = st.session_state.get(f"suggestions {project.name}")
+    if kept and kept[1] and not fresh:
+        return kept[1]  # type: ignore[no-any-return]
+    ids = [p.id for p in dataset.pictures]
+    missing = ahead.not_seen(project, ids)
+    state = hash((tuple((p.id, p.label) for p in dataset.pictures), missing, ahead.seen_by(project, ids).name))
+    return worked_out(project, "suggestions", state, lambda: _work_out(project, dataset, ids))  # type: ignore[no-any-return]
+
+
+def _class_choice(project: Project, by_class: Mapping[str, list[tuple[str, float]]], reliability: Reliability) -> str:
+    """Where the user chooses of which class suggestions are shown, and accepts many of them."""
     with st.container(horizontal=True, vertical_alignment="center"):
         chosen = st.pills(
             "Suggested class",
@@ -155,13 +190,10 @@ def _suggested(project: Project, dataset: Dataset, least_sure: bool) -> Arranged
             key=f"suggested class {project.name}",
             label_visibility="collapsed",
         )
-        rows = [r for name, rows in by_class.items() if chosen in (_ALL, name) for r in rows]
-        rows.sort(key=lambda r: -r[1])
+        rows = {i: (name, p) for name, rows in by_class.items() if chosen in (_ALL, name) for i, p in rows}
         with st.popover("Accept many", icon=":material/done_all:"):
-            _accept_above(project, found.reliability, rows, tags)
-    st.caption("Surest first. Point at a wrong one and press the number of its class, then accept the rest.")
-    _warn_of_thin(project, dataset)
-    return Arranged([dataset.by_id[i] for i, _ in rows], tags, page=f"class {chosen}", page_size=_SUGGESTED_PAGE)
+            _accept_above(project, reliability, rows)
+    return chosen
 
 
 def _work_out(project: Project, dataset: Dataset, ids: Sequence[str]) -> Suggestions | None:
@@ -191,13 +223,11 @@ def _warn_of_thin(project: Project, dataset: Dataset) -> None:
         )
 
 
-def _accept_above(
-    project: Project, reliability: Reliability, rows: list[tuple[str, float]], tags: Mapping[str, tuple[str, float]]
-) -> None:
+def _accept_above(project: Project, reliability: Reliability, tags: Mapping[str, tuple[str, float]]) -> None:
     """One click for all suggestions that are sure enough, and how far such suggestions can be trusted."""
     st.markdown("**Accept without looking**")
     least = st.slider("From", 50, 99, 95, format="%d %%", key=f"accept from {project.name}")
-    above = {i: tags[i][0] for i, chance in rows if 100 * chance >= least}
+    above = {i: name for i, (name, chance) in tags.items() if 100 * chance >= least}
     right, asked = reliability.above(least / 100)
     if asked < _ENOUGH:
         st.caption("Too few pictures are sorted to measure how often suggestions as sure as this are right.")

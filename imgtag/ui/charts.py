@@ -41,6 +41,40 @@ def class_counts(counts: Mapping[str, int], names: Mapping[str, str], *, key: st
         st.plotly_chart(figure, config={"displayModeBar": False}, key=key)
 
 
+def split_counts(counts: Mapping[str, Mapping[str, int]], names: Mapping[str, str], *, key: str) -> None:
+    """How many pictures of every class train, validate and test, as stacked bars, largest class first."""
+    ordered = sorted(counts, key=lambda c: sum(counts[c].values()), reverse=True)
+    figure = go.Figure()
+    for split, title, colour in (
+        ("train", "Training", ACCENT),
+        ("val", "Validation", "#e0a526"),
+        ("test", "Test", "#7a6fb0"),
+    ):
+        numbers = [counts[c].get(split, 0) for c in ordered]
+        figure.add_bar(
+            x=numbers,
+            y=[_plain_label(names.get(c, c)) for c in ordered],
+            text=[str(n) if n else "" for n in numbers],
+            name=title,
+            orientation="h",
+            marker={"color": colour},
+            hovertemplate=f"%{{y}}, {title.lower()}: %{{x}}<extra></extra>",
+        )
+    figure.update_layout(
+        barmode="stack",
+        height=28 * len(ordered) + 76,
+        margin={"l": 8, "r": 16, "t": 4, "b": 4},
+        bargap=0.35,
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
+    )
+    figure.update_xaxes(visible=False, fixedrange=True)
+    figure.update_yaxes(
+        type="category", autorange="reversed", automargin=True, fixedrange=True, ticksuffix="  ", tickmode="linear"
+    )
+    with st.container(height=640 if len(ordered) > 40 else "content", border=False):
+        st.plotly_chart(figure, config={"displayModeBar": False}, key=key)
+
+
 def tag_bars(tags: Sequence[Tag], *, key: str) -> None:
     """The likeliest classes of one picture with their probabilities, always on an axis from 0 to 100 %."""
     shown = list(reversed(tags))

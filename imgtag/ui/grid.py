@@ -15,6 +15,10 @@ import streamlit as st
 from imgtag.data.projects import Project
 
 PAGE_SIZE = 120
+_OFFLINE = (
+    "The connection to the app was lost. Start it again, then add the files once more: "
+    "what is in already is not taken twice."
+)
 _FOLDER = Path(__file__).parent / "components"
 _WORDS = {
     "selected": "chosen",
@@ -60,7 +64,16 @@ _grid = st.components.v2.component(
     js=_read("grid/tiles.js", "grid/choosing.js", "grid/assigning.js", "grid/viewer.js", "grid/main.js"),
 )
 _upload = st.components.v2.component(
-    "imgtag_upload", html=_read("upload.html"), css=_read("upload.css"), js=_read("upload.js")
+    "imgtag_upload",
+    html=_read("upload/area.html"),
+    css=_read("upload/area.css"),
+    js=_read("upload/sending.js", "upload/area.js"),
+)
+_camera = st.components.v2.component(
+    "imgtag_camera",
+    html=_read("upload/camera.html"),
+    css=_read("upload/camera.css"),
+    js=_read("upload/sending.js", "upload/camera.js"),
 )
 
 
@@ -183,13 +196,36 @@ def upload_area(project: Project, *, key: str) -> str:
         "cancel": "Cancel",
         "uploading": "Uploading file",
         "stay": "Stay on this page until all files are there.",
-        "offline": "The connection to the app was lost. Start it again, then add the files once more: "
-        "what is in already is not taken twice.",
+        "offline": _OFFLINE,
+        "pasted": "pasted",
     }
-    url = f"/api/projects/{quote(project.name, safe='')}/upload"
-    result = _upload(key=key, data={"url": url, "words": words}, on_done_change=_nothing)
+    result = _upload(key=key, data={"url": _upload_url(project), "words": words}, on_done_change=_nothing)
     done = getattr(result, "done", None) or {}
     return str(done.get("batch", ""))
+
+
+def camera_area(project: Project, target: str, *, key: str) -> dict[str, str] | None:
+    """The webcam, to take pictures for a class while a button is held; returns a batch that has just arrived.
+
+    The answer holds the number of the batch and its target: another class may have been chosen meanwhile.
+    """
+    words = {
+        "on": "Switch the camera on",
+        "off": "Switch it off",
+        "shoot": "Hold to take pictures of “{target}”",
+        "sent": "{count} pictures taken. They are on their way into the class.",
+        "refused": "The browser gave no access to a camera. Allow it beside the address, and try again.",
+        "unsafe": "A browser lends the camera only to https or to this machine (http://localhost).",
+        "file": "webcam",
+        "offline": _OFFLINE,
+    }
+    data = {"url": _upload_url(project), "words": words, "target": target, "shown": project.display_name(target)}
+    done = getattr(_camera(key=key, data=data, on_done_change=_nothing), "done", None)
+    return {"batch": str(done["batch"]), "target": str(done["target"])} if done else None
+
+
+def _upload_url(project: Project) -> str:
+    return f"/api/projects/{quote(project.name, safe='')}/upload"
 
 
 def _mount(

@@ -14,6 +14,16 @@ def who() -> str:
     return str(st.session_state.get(_NAME) or _guess())
 
 
+def on_this_machine() -> bool:
+    """Whether the browser runs on the machine of the app, which listens to nobody else: only then paths mean something.
+
+    A proxy in front of the app would make everybody look local, so that one is recognised by the headers it adds.
+    """
+    forwarded = {name.lower() for name in st.context.headers} & {"x-forwarded-for", "forwarded", "x-real-ip"}
+    address = str(st.get_option("server.address") or "")
+    return st.context.ip_address is None and not forwarded and address in ("127.0.0.1", "localhost", "::1")
+
+
 def name_field() -> None:
     """Where one says who one is."""
     name = st.text_input("Your name in the history", value=who(), max_chars=40, key="who field")

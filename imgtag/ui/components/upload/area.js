@@ -19,33 +19,9 @@ async function entriesOf(entry, path) {
   return found;
 }
 
-function send(url, item, onBytes, requests) {
-  return new Promise((done) => {
-    const request = new XMLHttpRequest();
-    requests.add(request);
-    const finish = (error) => { requests.delete(request); done(error); };
-    request.upload.onprogress = (event) => onBytes(event.loaded);
-    request.onload = () => {
-      if (request.status < 300) return finish(null);
-      let text = `HTTP ${request.status}`;
-      try {
-        const error = JSON.parse(request.responseText).error;
-        text = [error.title, error.explanation].join(" ");
-      } catch { /* the answer was no JSON: the status has to do */ }
-      finish(text);
-    };
-    request.onerror = () => finish("offline");
-    request.onabort = () => finish("cancelled");
-    request.open("PUT", `${url}&path=${encodeURIComponent(item.path)}`);
-    request.setRequestHeader("X-Imgtag-Upload", "1");
-    request.send(item.file);
-  });
-}
-
 async function upload(items, view, data, announce) {
   if (!items.length || view(".drop").classList.contains("busy")) return;  // one after the other
-  const random = crypto.getRandomValues(new Uint8Array(16));  // also there without https
-  const batch = [...random].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const batch = newBatch();
   const url = `${data.url}?batch=${batch}`;
   const total = items.reduce((sum, item) => sum + item.file.size, 0);
   const began = performance.now();
@@ -119,4 +95,21 @@ export default function (component) {
     for (const entry of entries) found.push(...(await entriesOf(entry, "")));
     start(found);
   };
+  pasteHere(drop, start, words.pasted);
+}
+
+// Pictures from the clipboard, wherever on the page they are pasted, unless somebody is writing.
+function pasteHere(drop, start, name) {
+  drop.paste?.abort();
+  drop.paste = new AbortController();
+  document.addEventListener("paste", (event) => {
+    if (!drop.isConnected) return drop.paste.abort();
+    if (event.target.closest?.("input, textarea, [contenteditable]")) return;
+    const files = [...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/"));
+    if (!files.length) return;
+    event.preventDefault();
+    const stamp = new Date().toISOString().replace(/[-:T]/g, "").slice(0, 14);
+    const ending = (file) => file.type.slice(6).replace("jpeg", "jpg").replace("svg+xml", "svg");
+    start(files.map((file, at) => ({ file, path: `${name}-${stamp}-${at + 1}.${ending(file)}` })));
+  }, { signal: drop.paste.signal });
 }

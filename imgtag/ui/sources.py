@@ -1,0 +1,61 @@
+"""Further ways in: the webcam, and a folder of the machine that the app runs on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from imgtag.data.dataset import Dataset
+from imgtag.data.projects import Project
+from imgtag.data.uploads import import_from_disk, import_upload
+from imgtag.ui.classes import described
+from imgtag.ui.errors import shown_errors
+from imgtag.ui.grid import camera_area
+from imgtag.ui.who import on_this_machine, who
+from imgtag.ui.widgets import choose
+
+
+def more_ways_in(project: Project, dataset: Dataset) -> None:
+    """What is there beside dropping files: pasting, the webcam, a folder of this computer."""
+    st.caption("Pictures can also be pasted anywhere on this page: Ctrl+V.")
+    webcam = st.expander("Webcam", icon=":material/photo_camera:", key=f"webcam {project.name}", on_change="rerun")
+    if webcam.open:
+        with webcam:
+            _camera(project, dataset)
+    if on_this_machine():
+        with st.expander("A folder on this computer", icon=":material/folder_open:"):
+            _folder(project)
+
+
+def _camera(project: Project, dataset: Dataset) -> None:
+    if not dataset.class_names:
+        st.caption("Add a class first: the pictures that you take go straight into it.")
+        return
+    target = choose(
+        "Class", dataset.class_names, lambda n: described(project, dataset, n), key=f"camera {project.name}"
+    )
+    if target is None:
+        return
+    done = camera_area(project, target, key=f"camera area {project.name}")
+    if done and st.session_state.get("photographed") != done["batch"]:
+        with shown_errors():
+            import_upload(project, done["batch"], into=done["target"], who=who())
+            st.session_state["photographed"] = done["batch"]
+            st.rerun()
+
+
+def _folder(project: Project) -> None:
+    with st.form(f"folder {project.name}", border=False):
+        path = st.text_input("Path", placeholder="/home/me/pictures, or a zip")
+        link = st.radio(
+            "The files are",
+            [True, False],
+            format_func=lambda linked: "linked: no space needed" if linked else "copied: yours to change afterwards",
+            help="Linked files are the same files under a second name: do not edit them elsewhere. On another disk, "
+            "they are copied all the same.",
+        )
+        if st.form_submit_button("Bring in", icon=":material/download:") and path.strip():
+            with shown_errors():
+                import_from_disk(project, Path(path.strip()), link=link, who=who())
+                st.rerun()

@@ -1,0 +1,56 @@
+"""Taking the data set out: a zip of train/valid/test folders for other programs."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import streamlit as st
+
+from imgtag.data.background import Job, find_job, forget_job, start_job
+from imgtag.data.dataset import Dataset
+from imgtag.data.duplicates import same_shots
+from imgtag.data.exporting import dataset_zip, export_dataset
+from imgtag.data.projects import Project
+from imgtag.data.splits import assign_splits
+from imgtag.ui.errors import show_error
+from imgtag.ui.text import count
+from imgtag.ui.widgets import job_progress
+
+
+def export_area(project: Project, dataset: Dataset) -> None:
+    """Make the zip in the background, then offer it."""
+    if not dataset.labelled:
+        return
+    with st.expander("Take the data set out", icon=":material/folder_zip:"):
+        st.caption("A zip with train, valid and test folders, a folder for each class in them, and labels.csv.")
+        name = f"export {project.path}"
+        job = find_job(name)
+        if job and not job.finished:
+            _watch(name)
+            return
+        if st.button("Make the zip", icon=":material/folder_zip:"):
+            forget_job(name)
+            start_job(name, "The export", lambda job: _export(project, dataset, job)).wait(0.5)
+            st.rerun()
+        if job and job.error:
+            show_error(job.error)
+        elif job and job.result:
+            st.success(f"{count(job.result, 'picture')} are in the zip.", icon=":material/task_alt:")
+            st.link_button(
+                "Download the zip",
+                f"/api/projects/{quote(project.name, safe='')}/export/dataset.zip",
+                icon=":material/download:",
+            )
+
+
+def _export(project: Project, dataset: Dataset, job: Job) -> int:
+    assign_splits(project, dataset.labelled, same_shots(project, dataset.pictures))
+    return export_dataset(dataset, dataset_zip(project), lambda n, of: job.report(n, of, ""))
+
+
+@st.fragment(run_every=0.5)
+def _watch(name: str) -> None:
+    job = find_job(name)
+    if job is None or job.finished:
+        st.rerun()
+    job_progress(job)
