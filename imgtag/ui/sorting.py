@@ -18,6 +18,8 @@ from imgtag.ui.text import count
 from imgtag.ui.who import who
 from imgtag.ui.widgets import flash, flash_error
 
+_LOOK_EVERY_S = 4.0
+
 
 def targets_of(project: Project, dataset: Dataset) -> list[Target]:
     """The classes that pictures can be given."""
@@ -34,6 +36,13 @@ def carry_out(project: Project, step: Step, suggested: Mapping[str, str] | None 
         flash(_carried_out(project, step, suggested or {}, who()))
     except ImgtagError as error:
         flash_error(error)
+
+
+@st.fragment(run_every=_LOOK_EVERY_S)
+def follow_others(project: Project, size: int) -> None:
+    """Draw the page again when somebody else has changed something. size: see `history.size`."""
+    if history.size(project) != size:
+        st.rerun()
 
 
 def asked_for(project: Project) -> str:

@@ -32,8 +32,9 @@ def _camera(project: Project, dataset: Dataset) -> None:
     if not dataset.class_names:
         st.caption("Add a class first: the pictures that you take go straight into it.")
         return
+    names = dataset.class_names
     target = choose(
-        "Class", dataset.class_names, lambda n: described(project, dataset, n), key=f"camera {project.name}"
+        "Class", names, lambda n: described(project, dataset, n), key=f"camera class {project.name}", first=names[0]
     )
     if target is None:
         return

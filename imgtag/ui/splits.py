@@ -14,7 +14,7 @@ from imgtag.data.projects import Project
 from imgtag.data.splits import SPLITS, assign_splits, deal_again, folder_splits, shares_of, use_folders
 from imgtag.training import ahead
 from imgtag.ui import charts
-from imgtag.ui.assistant import looked_at, worked_out
+from imgtag.ui.assistant import kept_key, looked_at, worked_out
 from imgtag.ui.text import count, percent
 from imgtag.ui.widgets import flash
 
@@ -90,7 +90,7 @@ def _change(project: Project, dataset: Dataset, change: object) -> None:
         st.error(str(error))
         return
     flash("The pictures were dealt out anew. The next training uses the new split.")
-    st.session_state.pop(f"splits {project.name}", None)
+    st.session_state.pop(kept_key(project, "splits"), None)
     st.rerun()
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -370,10 +371,9 @@ def carry_out(project: Project, step: tuple[str, int, int], tmp_path: Path) -> s
         folder = tmp_path / f"source-{time.monotonic_ns()}"
         files = {f"{NAMES[b % 3]}/{n}.png": picture("green", n, size=(16, 16)) for n in (a, a + 1)}
         files |= {f"box/{b}.png": picture("green", a, size=(16, 16))}  # the same bytes in two classes
-        before = all_bytes(project)
         with open_sources([write_tree(folder, files)]) as groups:
             import_files(project, groups, "random")
-        return all_bytes(project) - before
+        return {sha(data) for data in files.values()}
     if action == "move":
         edits.move_pictures(project, chosen, target)
     elif action == "unsort":
@@ -410,6 +410,36 @@ def test_whatever_is_done_in_any_order_no_picture_is_lost_and_undo_leads_back_to
         assert all_bytes(project) == expected, step
     while history.last_change(project):
         assert edits.undo(project).missing == ()
+        assert all_bytes(project) == expected
+    assert labels(project) == start
+
+
+@settings(max_examples=15, deadline=None)
+@given(steps=st.tuples(STEPS, STEPS))
+def test_whatever_two_people_do_at_the_same_time_no_picture_is_lost_and_undo_leads_back_to_the_start(
+    steps: tuple[list[tuple[str, int, int]], list[tuple[str, int, int]]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    tmp_path = tmp_path_factory.mktemp("two")
+    project = create_at(tmp_path / "project")
+    for name, colour in (("circle", "red"), ("square", "blue")):
+        write_tree(project.images / name, {f"{n}.png": picture(colour, n, size=(16, 16)) for n in range(4)})
+    start, expected = labels(project), all_bytes(project)
+    together = threading.Barrier(2)
+
+    def person(own: list[tuple[str, int, int]]) -> set[str]:
+        together.wait()
+        brought: set[str] = set()
+        for step in own:
+            with contextlib.suppress(ImgtagError):
+                brought |= carry_out(project, step, tmp_path)
+        return brought
+
+    with ThreadPoolExecutor(2) as pool:
+        for brought in pool.map(person, steps):
+            expected |= brought
+    assert all_bytes(project) == expected
+    while history.last_change(project):
+        edits.undo(project)
         assert all_bytes(project) == expected
     assert labels(project) == start
 

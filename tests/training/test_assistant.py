@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from imgtag.data.dataset import Picture
-from imgtag.training.assistant import Reliability, Suggestions, look_alikes, most_like, suggest
+from imgtag.training.assistant import Reliability, Suggestions, cross_validate, look_alikes, most_like, suggest
 
 CLASSES = ("ant", "bee", "cat")
 
@@ -107,3 +107,60 @@ def test_the_most_alike_come_first_beginning_with_the_picture_itself() -> None:
     label = {p.id: p.label for p in pictures}
     assert {label[i] for i in found} == {pictures[7].label}
     assert most_like("unknown", features) == []
+
+
+def test_what_was_sorted_in_one_step_is_held_out_together() -> None:
+    """Each class was named in two groups that look quite different: knowing one says nothing about the other."""
+    random = np.random.default_rng(1)
+    pictures, features, steps = [], {}, {}
+    for group in range(6):
+        middle = random.standard_normal(24) * 3
+        for n in range(10):
+            id_ = f"{group}-{n}"
+            pictures.append(Picture(id_, Path(f"{id_}.jpg"), CLASSES[group % 3], 1))
+            features[id_] = (middle + 0.3 * random.standard_normal(24)).astype(np.float16)
+            steps[id_] = str(group)
+    unsorted = ["new"]
+    features["new"] = features["0-0"]
+    one_by_one = suggest(pictures, unsorted, features)
+    in_steps = suggest(pictures, unsorted, features, steps=steps)
+    assert one_by_one
+    assert in_steps
+    assert one_by_one.reliability.above(0.0) == (60, 60)
+    right, asked = in_steps.reliability.above(0.0)
+    assert asked > 0
+    assert right / asked < 0.7
+
+
+def test_what_nobody_looked_at_and_what_could_not_be_known_is_no_evidence() -> None:
+    pictures, features = planted(60)
+    known, unsorted = pictures[:45], [p.id for p in pictures[45:]]
+    unchecked = {p.id for p in known[:20]}
+    found = suggest(known, unsorted, features, unchecked=unchecked)
+    assert found
+    assert found.reliability.above(0.0)[1] == 25
+    in_one_step = dict.fromkeys((p.id for p in known if p.label == "cat"), "all cats")
+    found = suggest(known, unsorted, features, steps=in_one_step)
+    assert found
+    assert found.reliability.above(0.0)[1] == 30
+
+
+def test_cross_validation_asks_every_picture_once_and_keeps_shots_together() -> None:
+    pictures, features = planted(60)
+    right, asked, folds = cross_validate(pictures, features, []) or (0, 0, [])
+    assert asked == 60
+    assert right >= 58
+    assert len(folds) == 5
+    assert cross_validate([p for p in pictures if p.label == "ant"], features, []) is None
+    # Labels by lot: only a twin that was learnt can betray the answer.
+    random = np.random.default_rng(2)
+    features = {p.id: (20 * random.standard_normal(400)).astype(np.float16) for p in pictures}
+    drawn = [Picture(p.id, p.path, str(random.choice(CLASSES)), 1) for p in pictures]
+    both = [*drawn, *(Picture(f"{p.id}-twin", p.path, p.label, 1) for p in drawn)]
+    features |= {f"{p.id}-twin": features[p.id] for p in drawn}
+    leaking = cross_validate(both, features, [])
+    honest = cross_validate(both, features, [[p.id, f"{p.id}-twin"] for p in drawn])
+    assert leaking
+    assert honest
+    assert leaking[0] / leaking[1] > 0.75
+    assert honest[0] / honest[1] < 0.55

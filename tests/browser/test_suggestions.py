@@ -1,0 +1,69 @@
+"""Sorting with suggestions in a real browser: groups are named, wrong ones corrected by pointing, the rest accepted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from imgtag.data import edits
+from imgtag.data.dataset import look
+from imgtag.data.projects import Project
+from tests.browser.conftest import Server
+from tests.drawing import picture, write_tree
+from tests.trainers import until
+
+pytestmark = pytest.mark.browser
+
+
+def order(page: Page, name: str) -> Locator:
+    """One of the orders of the unsorted pictures."""
+    return page.locator("[data-testid=stButtonGroup]").get_by_text(name, exact=True)
+
+
+def test_look_alikes_are_named_and_suggestions_corrected_and_accepted(
+    page: Page, server: Server, ready: Path, shapes: Project
+) -> None:
+    drawn = {f"red-{n:02}.png": picture("red", 100 + n) for n in range(20)}
+    drawn |= {f"blue-{n:02}.png": picture("blue", 100 + n, shape="square") for n in range(20)}
+    write_tree(shapes.unsorted, drawn)
+    page.goto(f"{server.address}/label?project=toys")
+    order(page, "By suggestion").click()
+    tiles = page.get_by_role("group", name="Pictures to sort").locator(".tile")
+    expect(tiles).to_have_count(30, timeout=90_000)
+    said = dict(tiles.evaluate_all("t => t.map(x => [x.querySelector('img').alt, x.querySelector('b').textContent])"))
+    assert {(name.split("-")[0], label) for name, label in said.items()} == {("red", "circle"), ("blue", "square")}
+
+    # This one shall be something else: the mouse points at it, a key says what.
+    wrong = tiles.nth(4)
+    name = wrong.locator("img").get_attribute("alt")
+    wrong.hover()
+    page.keyboard.press("2" if said[str(name)] == "circle" else "1")
+    expect(tiles).to_have_count(29)
+    page.wait_for_timeout(2500)
+    expect(tiles).to_have_count(29)  # nothing else moves while somebody sorts
+    page.keyboard.press("Enter")
+    until(lambda: len(look(shapes).unsorted) == 10, seconds=30)
+    expect(tiles).to_have_count(10)
+
+    tiles.first.locator(".face").click()
+    page.get_by_role("button", name="Find similar").click()
+    expect(page.get_by_text("Similar to")).to_be_visible()
+    expect(page.get_by_role("group", name="Similar pictures").locator(".tile")).to_have_count(60, timeout=30_000)
+    page.get_by_role("button", name="Back to sorting").click()
+
+    order(page, "Look-alikes").click()
+    expect(page.locator(".tile.selected")).to_have_count(10, timeout=30_000)
+    page.keyboard.press("1")
+    until(lambda: not look(shapes).unsorted, seconds=30)
+    edits.undo(shapes)
+    assert len(look(shapes).unsorted) == 10
+
+    page.reload()
+    order(page, "By suggestion").click()
+    page.get_by_role("button", name="Accept many").click()
+    expect(page.get_by_text("On your sorted pictures, suggestions as sure as this are right")).to_be_visible()
+    page.get_by_role("button", name="Accept the rest: 10").click()
+    until(lambda: not look(shapes).unsorted, seconds=30)
+    expect(page.get_by_text("All sorted")).to_be_visible()
