@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
+import time
 from pathlib import Path
 
 from imgtag.core import storage
@@ -12,6 +14,10 @@ from imgtag.core.settings import limit
 from imgtag.data.dataset import look
 from imgtag.data.images import Decoded, open_picture, thumbnail
 from imgtag.data.projects import Project
+
+_LOOK_AGAIN_S = 3.0
+_looks: dict[Path, tuple[float, dict[str, Path]]] = {}
+_looking = threading.Lock()
 
 
 def thumbnail_bytes(project: Project, id_: str, *, large: bool = False) -> bytes:
@@ -24,7 +30,7 @@ def thumbnail_bytes(project: Project, id_: str, *, large: bool = False) -> bytes
         if kept := path.read_bytes():  # a power cut can leave an empty file in the cache
             return kept
     longest = limit("large_view_px" if large else "thumbnail_px")
-    picture, _ = open_picture(look(project).picture(id_).path, at_least=longest)
+    picture, _ = open_picture(_place_of(project, id_), at_least=longest)
     data = thumbnail(picture, longest)
     with contextlib.suppress(DiskFull, NoAccess):
         storage.atomic_write(path, data, durable=False)
@@ -35,6 +41,19 @@ def keep_thumbnail(project: Project, id_: str, picture: Decoded) -> None:
     """Make the thumbnail of a picture that is decoded already, as the import does."""
     small = thumbnail(picture, limit("thumbnail_px"))
     storage.atomic_write(_path(project, id_, large=False), small, durable=False)
+
+
+def _place_of(project: Project, id_: str) -> Path:
+    """Where a picture lies. A page asks for a hundred at once: one look at the folders does for all of them."""
+    with _looking:  # the others wait for the first one's look instead of looking, too
+        looked_at, paths = _looks.get(project.path, (0.0, {}))
+        path = paths.get(id_)
+        if path is None or time.monotonic() - looked_at > _LOOK_AGAIN_S or not path.exists():
+            dataset = look(project)
+            _looks.clear()  # of one project: memory stays flat
+            _looks[project.path] = (time.monotonic(), {p.id: p.path for p in dataset.pictures})
+            path = dataset.picture(id_).path
+    return path
 
 
 def _path(project: Project, id_: str, large: bool) -> Path:
