@@ -14,7 +14,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from imgtag.serving.api import ROUTES, clear_stale_uploads
+from imgtag.serving.api import ROUTES, allowed_hosts, clear_stale_uploads
 from imgtag.ui.errors import show_unexpected
 
 ROOT = Path(__file__).resolve().parent
@@ -35,4 +35,6 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, default=8501)
     options = parser.parse_args()
     os.chdir(ROOT)  # where .streamlit/config.toml is
-    app.run(config={"server.address": options.host, "server.port": options.port})
+    # A page of another site whose name merely leads to this machine (DNS rebinding) gets no screen either.
+    hosts = sorted(allowed_hosts() | {options.host})
+    app.run(config={"server.address": options.host, "server.port": options.port, "server.allowedHosts": hosts})

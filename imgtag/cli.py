@@ -210,18 +210,13 @@ def _check(options: argparse.Namespace) -> Result:
 
 
 def _export(options: argparse.Namespace) -> Result:
-    from imgtag.data.dataset import look
-    from imgtag.data.duplicates import same_shots
     from imgtag.data.exporting import export_dataset
-    from imgtag.data.splits import assign_splits
 
     project = find_project(options.project)
     if options.format != "dataset":
         raise _not_yet("Export")
-    dataset = look(project)
-    assign_splits(project, dataset.labelled, same_shots(project, dataset.pictures))
     path = Path(options.to or f"{project.name}.zip")
-    pictures = export_dataset(dataset, path)
+    pictures = export_dataset(project, path)
     _say(options, f"Written: {path} with {pictures} pictures.")
     return {"path": str(path), "pictures": pictures}
 

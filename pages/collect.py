@@ -4,7 +4,7 @@ import streamlit as st
 
 from imgtag.data.dataset import look
 from imgtag.data.projects import Project
-from imgtag.data.uploads import import_job, import_upload, last_report
+from imgtag.data.uploads import import_job, import_upload, import_waiting, last_report
 from imgtag.ui import charts
 from imgtag.ui.classes import add_class_form, class_table
 from imgtag.ui.errors import show_error, shown_errors
@@ -43,17 +43,16 @@ def watch_import(project: Project) -> None:
             job.stop()
 
 
-job = import_job(project)
+batch = upload_area(project, key=f"upload {project.name}")
+if batch and st.session_state.get("imported") != batch:
+    with shown_errors():
+        import_upload(project, batch, who=who())
+        st.session_state["imported"] = batch
+more_ways_in(project, look(project))
+job = import_waiting(project)
 if job and not job.finished:
     watch_import(project)
 else:
-    batch = upload_area(project, key=f"upload {project.name}")
-    if batch and st.session_state.get("imported") != batch:
-        with shown_errors():
-            import_upload(project, batch, who=who())
-            st.session_state["imported"] = batch
-            st.rerun()
-    more_ways_in(project, look(project))
     if job and job.error:
         show_error(job.error)
     report = last_report(project)

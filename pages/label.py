@@ -63,7 +63,9 @@ if not pictures:
 
 view = arranged(project, dataset, order) if shown == UNSORTED else Arranged(pictures)
 pages = -(-len(view.pictures) // PAGE_SIZE)
-number = st.pagination(pages, key=f"page {project.name} {shown} {view.page}") if pages > 1 else 1
+number = (
+    st.pagination(pages, key=f"page {project.name} {shown} {view.page}", persist_state="session") if pages > 1 else 1
+)
 in_doubt = history.doubts(project)
 
 

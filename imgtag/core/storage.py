@@ -118,7 +118,7 @@ def link_file(source: Path, path: Path) -> bool:
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        os.link(source, path)
+        os.link(os.path.realpath(source), path)  # of a link what it leads to, or it would dangle here
     except OSError:
         return False
     return True

@@ -104,6 +104,10 @@ def look(project: Project) -> Dataset:
     fresh: dict[str, list[Any]] = {}
     class_names = class_folders(project)
     files = list(_files(project, class_names))
+    moved = {(key.rpartition("/")[2], row[0], row[1]): row for key, row in index.items()}
+    for file in files:  # what was only moved keeps name, size and time: it is not read again
+        if file.key not in index and (row := moved.get((file.path.name, file.size, file.changed))):
+            index[file.key] = row
     unknown = [file for file in files if index.get(file.key, [])[:2] != [file.size, file.changed]]
     with ThreadPoolExecutor() as pool:
         hashes = dict(zip((f.key for f in unknown), pool.map(lambda f: _hash(f.path), unknown), strict=True))

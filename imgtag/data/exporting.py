@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 from imgtag.core import storage
-from imgtag.data.dataset import Dataset, Picture
+from imgtag.data.dataset import look
+from imgtag.data.duplicates import same_shots
+from imgtag.data.importing import require_no_import
 from imgtag.data.projects import Project
-from imgtag.data.splits import read_splits
+from imgtag.data.splits import assign_splits
 
+_COLUMNS = ("file", "class", "display_name", "split", "sha256")
 FOLDERS = {"train": "train", "val": "valid", "test": "test"}
 
 
@@ -20,35 +23,33 @@ def dataset_zip(project: Project) -> Path:
 
 
 def export_dataset(
-    dataset: Dataset,
+    project: Project,
     path: Path,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> int:
-    """Write the labelled pictures that have a split to a zip; returns how many.
+    """Write the labelled pictures, dealt out into their splits, to a zip; returns how many.
 
     labels.csv holds file, class, display_name, split and sha256. Pictures are stored as they are: they are compressed
-    already. A picture that vanishes meanwhile is left out. Raises DiskFull; a zip that was not finished is not kept.
+    already. A picture that vanishes meanwhile is left out. Raises Conflict during an import, and DiskFull; a zip that
+    was not finished is not kept.
     """
-    project, splits = dataset.project, read_splits(dataset.project)
-    pictures = [p for p in dataset.labelled if p.id in splits]
-    storage.require_space(path.parent, sum(p.size for p in pictures))
-    names = project.display_names()
-    rows: list[tuple[str, str, str, str, str]] = []
+    require_no_import(project)
+    dataset = look(project)
+    splits = assign_splits(project, dataset.labelled, same_shots(project, dataset.pictures))
+    storage.require_space(path.parent, sum(p.size for p in dataset.labelled))
+    shown = project.display_names()
+    rows: list[dict[str, str]] = []
     with storage.whole_file(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
-        for done, (picture, name) in enumerate(_named(pictures, splits), 1):
+        for done, picture in enumerate(dataset.labelled, 1):
+            on_progress(done, len(dataset.labelled))
+            split = FOLDERS[splits[picture.id]]
+            name = f"{split}/{picture.label}/{picture.name}".encode("utf-8", "replace").decode("utf-8")
             try:
-                data = picture.path.read_bytes()
+                archive.writestr(name, picture.path.read_bytes())
             except OSError:
                 continue
-            archive.writestr(name, data)
-            split = FOLDERS[splits[picture.id]]
-            rows.append((name, picture.label, names.get(picture.label) or picture.label, split, picture.id))
-            on_progress(done, len(pictures))
-        columns = ("file", "class", "display_name", "split", "sha256")
-        table = storage.csv_text(columns, [dict(zip(columns, row, strict=True)) for row in rows])
-        archive.writestr("labels.csv", table)
+            label = picture.label
+            values = (name, label, shown.get(label) or label, split, picture.id)
+            rows.append(dict(zip(_COLUMNS, values, strict=True)))
+        archive.writestr("labels.csv", storage.csv_text(_COLUMNS, rows))
     return len(rows)
-
-
-def _named(pictures: Sequence[Picture], splits: dict[str, str]) -> list[tuple[Picture, str]]:
-    return [(p, f"{FOLDERS[splits[p.id]]}/{p.label}/{p.name}") for p in pictures]

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from imgtag.core import locks, storage
-from imgtag.core.errors import BadPicture
+from imgtag.core.errors import BadPicture, Conflict
 from imgtag.core.names import stored_name
 from imgtag.core.settings import limit
 from imgtag.data import edits, history
@@ -82,6 +82,16 @@ def importing(project: Project) -> bool:
     return any(locks.is_held(lock) for lock in (project.cache / "importing").glob("*.lock"))
 
 
+def require_no_import(project: Project) -> None:
+    """Raise Conflict while pictures are coming in: splits given now would stand against those of their folders."""
+    if importing(project):
+        raise Conflict(
+            "Pictures are still coming in.",
+            "Their splits are known only when all of them are there.",
+            "Wait until the import has ended.",
+        )
+
+
 @contextlib.contextmanager
 def _announced(project: Project) -> Iterator[None]:
     """Let others know that an import is at work; the system tells them when this process dies."""
@@ -112,13 +122,16 @@ def import_files(
     """
     report = Report()
     plans = [(files, understand(file.path for file in files)) for files in groups]
-    size = sum(f.size for files, plan in plans for f in files if f.path in plan.pictures and not (link and f.local))
-    storage.require_space(project.path, size)
+    wanted = [f for files, plan in plans for f in files if f.path in plan.pictures]
+    storage.require_space(project.path, sum(f.size for f in wanted if not (link and _same_disk(f, project))))
     for files, plan in plans:
         report.notes += [note for note in plan.notes if note not in report.notes]
         report.skipped += [Skipped(f.shown, plan.left_out[f.path]) for f in files if f.path in plan.left_out]
     todo = _in_order(plans)
     shelf = _Shelf(project, source, report, into, link, who)
+    if into and into not in class_folders(project):
+        report.notes.append(f"The class “{into}” is gone; its pictures are in unsorted.")
+        shelf.into = ""
     with _announced(project):
         try:
             with ThreadPoolExecutor() as pool:
@@ -139,6 +152,13 @@ def import_files(
     report.label_files = _label_files(plans, class_folders(project), report)
     report.classes = dataset.counts
     return report
+
+
+def _same_disk(file: SourceFile, project: Project) -> bool:
+    try:
+        return file.local is not None and file.local.stat().st_dev == project.path.stat().st_dev
+    except OSError:
+        return False
 
 
 def _in_order(plans: Sequence[tuple[Sequence[SourceFile], Layout]]) -> list[tuple[SourceFile, Placement]]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from imgtag.core import storage
-from imgtag.core.errors import BadPicture, BadUpload, NotFound
+from imgtag.core.errors import BadPicture, BadUpload, NoAccess, NotFound
 from imgtag.core.settings import limit
 
 
@@ -98,11 +98,27 @@ def safe_parts(name: str) -> PurePosixPath:
 
 
 def _folder_files(folder: Path) -> Iterator[SourceFile]:
-    for root, dirs, files in os.walk(folder):
+    seen: set[str] = set()
+    for root, dirs, files in os.walk(folder, onerror=_unreadable, followlinks=True):
+        real = os.path.realpath(root)
+        if real in seen:  # a link that leads back
+            dirs[:] = []
+            continue
+        seen.add(real)
+        if "project.json" in files and "images" in dirs:  # another project: its pictures, not its caches and its trash
+            dirs[:], files = ["images"], []
         dirs.sort()
         for name in sorted(files):
             path = Path(root, name)
+            if path.exists() and not path.is_file():  # a pipe would be waited for without end
+                continue
             yield _disk_file(path, PurePosixPath(folder.name) / path.relative_to(folder).as_posix(), local=path)
+
+
+def _unreadable(error: OSError) -> None:
+    raise NoAccess(
+        f"The folder “{error.filename}” cannot be read.", f"The system says: {error.strerror}.", "Allow it, or move it."
+    ) from error
 
 
 def _disk_file(path: Path, shown: PurePosixPath, local: Path | None = None) -> SourceFile:

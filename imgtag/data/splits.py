@@ -43,13 +43,22 @@ def shares_of(project: Project) -> dict[str, float]:
 
 
 def record_splits(project: Project, imported: Mapping[str, str]) -> None:
-    """Keep the splits that an import's folders gave. The same bytes in two splits: train wins."""
+    """Keep the splits that an import's folders gave. The same bytes in two splits: train wins.
+
+    A picture that was given another split since, by other shares, a clean split or for want of validation, keeps it.
+    """
+    dealt = project.settings.get("splits") == "dealt"
     with splits_lock(project):
-        for known, write in ((folder_splits(project), _write_folders), (read_splits(project), write_splits)):
-            for sha, split in imported.items():
+        folders, known = folder_splits(project), read_splits(project)
+        for sha, split in imported.items():
+            changed = sha in known and (dealt or known[sha] != folders.get(sha, known[sha]))
+            folders[sha] = min(folders.get(sha, split), split, key=RANK.__getitem__)
+            if not changed:
                 known[sha] = min(known.get(sha, split), split, key=RANK.__getitem__)
-            write(project, known)
-    project.change_settings(splits="imported")
+        _write_folders(project, folders)
+        write_splits(project, known)
+    if not dealt:
+        project.change_settings(splits="imported")
 
 
 def deal_again(
@@ -72,7 +81,9 @@ def use_folders(project: Project, pictures: Sequence[Picture], shots: Sequence[S
     project.change_settings(splits="imported", shares=None)
     with splits_lock(project):
         storage.remove_file(project.path / BEFORE)
-        write_splits(project, {**read_splits(project), **folder_splits(project)})
+        ids = {p.id for p in pictures}  # what was added later is dealt out as the folders are
+        others = {id_: split for id_, split in read_splits(project).items() if id_ not in ids}
+        write_splits(project, {**others, **folder_splits(project)})
         return _assign(project, pictures, shot_names(pictures, shots))
 
 
@@ -201,8 +212,10 @@ def _furthest_behind(dealt: Counter[str], shares: Mapping[str, float], more: int
     after = dealt.total() + more
     # Ties go to validation: a class that is never checked says nothing about itself.
     preference = {"val": 2, "train": 1, "test": 0}
-    if not dealt.total():
+    if not dealt["train"]:
         return "train"
+    if not dealt["val"]:
+        return "val"
     return max(SPLITS, key=lambda s: (round(shares[s] * after - dealt[s], 9), preference[s]))
 
 

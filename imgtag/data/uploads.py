@@ -7,26 +7,46 @@ from dataclasses import asdict
 from pathlib import Path
 
 from imgtag.core import storage
-from imgtag.core.errors import Conflict, NotFound
+from imgtag.core.errors import Conflict, NoAccess, NotFound
 from imgtag.data.background import Job, find_job, start_job
 from imgtag.data.importing import Progress, Report, Skipped, import_files, name_staged
 from imgtag.data.label_files import LabelFile
 from imgtag.data.projects import Project
 from imgtag.data.sources import open_sources, open_staged
 
+_READY = "ready.json"
+
 
 def import_upload(project: Project, batch: str, *, into: str = "", who: str = "") -> Job:
-    """Start importing an upload that has arrived whole; returns the job that does it.
+    """Hand in an upload that has arrived whole; returns the import that is running then: this one, or one before it.
 
-    into, who: see `import_files`. Raises NotFound when the upload is gone, for instance after a restart of the
-    server, and Conflict while another import of the project is running.
+    into, who: see `import_files`. Raises NotFound when the upload is gone, for instance after a restart of the server.
     """
     if not (len(batch) == 32 and all(c in "0123456789abcdef" for c in batch)):
         raise _gone()
     folder = project.staging / batch
     if not folder.is_dir():
         raise _gone()
-    _require_idle(project)
+    storage.write_json(folder / _READY, {"into": into, "who": who}, durable=False)
+    job = import_waiting(project)
+    if job is None:  # another window was quicker and it is through
+        raise _gone()
+    return job
+
+
+def import_waiting(project: Project) -> Job | None:
+    """Start the import of the upload that was handed in first, unless one is running; returns the running or last one.
+
+    Uploads wait on the disk: several people, or bursts of a webcam, may hand them in while one is being imported.
+    """
+    running = import_job(project)
+    if running and not running.finished:
+        return running
+    waiting = sorted(project.staging.glob(f"*/{_READY}"), key=_handed_in)
+    if not waiting:
+        return running
+    folder, order = waiting[0].parent, storage.read_json(waiting[0])
+    into, who = (str(order.get(key, "")) if isinstance(order, dict) else "" for key in ("into", "who"))
 
     def work(job: Job) -> Report:
         try:
@@ -42,14 +62,26 @@ def import_upload(project: Project, batch: str, *, into: str = "", who: str = ""
     return start_job(import_key(project), "The import", work)
 
 
+def _handed_in(ready: Path) -> float:
+    try:
+        return ready.stat().st_mtime
+    except OSError:  # taken by another window meanwhile
+        return 0.0
+
+
 def import_from_disk(project: Project, path: Path, *, link: bool, who: str = "") -> Job:
     """Start importing a folder, zip or file of this machine; see `import_files`. Raises like `import_upload`."""
     _require_idle(project)
-    path = path.expanduser()
-    if not path.is_absolute() or not path.exists():
+    try:
+        path = path.expanduser()
+        there = path.is_absolute() and path.exists()
+    except (OSError, RuntimeError) as error:
+        raise NoAccess("This path cannot be read.", str(error), "Choose another one, or allow it.") from error
+    if not there:
         raise NotFound("There is nothing at this path.", f"“{path}” was looked for.", "Give the whole path, from / on.")
-    if path.resolve() in (project.path.resolve(), *project.path.resolve().parents):
-        raise Conflict("This folder holds the project itself.", "", "Choose the folder in which your pictures are.")
+    own, real = project.path.resolve(), path.resolve()
+    if real == own or real in own.parents or own in real.parents:
+        raise Conflict("This is a folder of the project itself.", "", "Choose the folder in which your pictures are.")
 
     def work(job: Job) -> Report:
         with open_sources([path]) as groups:

@@ -36,7 +36,7 @@ from imgtag.training.runs import find_run, list_runs
 Handler = Callable[[Request], Awaitable[Response]]
 
 UPLOAD_HEADER = "x-imgtag-upload"
-_LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
+LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
 _STALE_UPLOAD_S = 3600.0
 _names_lock = threading.Lock()
 
@@ -56,9 +56,16 @@ def _guarded(handler: Handler) -> Handler:
     return guarded
 
 
+def allowed_hosts() -> set[str]:
+    """The names under which the app may be called, by its screens and by scripts."""
+    return LOCAL_HOSTS | {
+        name.strip() for name in os.environ.get("IMGTAG_ALLOWED_HOSTS", "").split(",") if name.strip()
+    }
+
+
 def _from_here(request: Request) -> bool:
     """Whether the request was made to an expected host name, and by no page of another origin."""
-    allowed = _LOCAL_HOSTS | set(filter(None, os.environ.get("IMGTAG_ALLOWED_HOSTS", "").split(",")))
+    allowed = allowed_hosts()
     origin = request.headers.get("origin")
     try:
         host = urlsplit(f"//{request.headers.get('host', '')}")

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from imgtag.core import locks
+from imgtag.core import locks, storage
 from imgtag.core.errors import Conflict, ImgtagError
 from imgtag.data.dataset import Whereabouts, look
 from imgtag.data.projects import Project
@@ -37,8 +37,12 @@ def main(project_dir: str) -> int:
     except Conflict:  # another one is at it
         return 0
     except ImgtagError as error:
-        tell(project, error=str(error))
+        tell(project, unreadable=sorted(unreadable(project)), error=str(error))
         return 1
+    finally:
+        if not (project.path / "project.json").exists():  # trashed meanwhile: its name must be free again
+            storage.remove_folder(project.cache)
+            storage.remove_if_empty(project.path)
     return 0
 
 
@@ -66,7 +70,12 @@ def look_with(project: Project, row: Backbone) -> None:
     files = Whereabouts(project, ids, [p.path for p in missing])
     compute_features(project.cache, row, extractor, zip(ids, files, strict=True), ("plain",), on_batch, failed)
     id_of = {str(path): id_ for id_, path in zip(ids, files, strict=True)}
-    tell(project, len(missing), len(missing), sorted(spoilt | {id_of.get(u.path, "") for u in failed} - {""}))
+    tell(
+        project,
+        len(missing),
+        len(missing),
+        sorted(spoilt | {id_of.get(u.path, "") for u in failed if Path(u.path).exists()} - {""}),
+    )
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,9 @@ class Arranged:
 def order_choice(project: Project) -> str:
     """Where the user chooses the order of the unsorted pictures."""
     orders = [ADDED, CLASS, UNSURE, ALIKE]
-    return st.segmented_control("Order", orders, default=ADDED, required=True, key=f"order {project.name}")
+    return st.segmented_control(
+        "Order", orders, default=ADDED, required=True, key=f"order {project.name}", persist_state="session"
+    )
 
 
 def arranged(project: Project, dataset: Dataset, order: str) -> Arranged:
@@ -65,7 +68,8 @@ def _offer_help(project: Project, dataset: Dataset) -> None:
         text = f"“{ALIKE}” shows groups of similar pictures, to be named in one step."
     else:
         text = f"“{CLASS}” proposes a class for each picture: accept a page at once, correct the rest."
-        look_ahead(project)
+        if ahead.not_seen(project, [p.id for p in dataset.pictures]):
+            look_ahead(project)
     st.caption(f":material/lightbulb: {text}")
 
 
@@ -76,23 +80,28 @@ def looked_at(project: Project, dataset: Dataset) -> bool:
     """Whether there is something to work with; starts looking at the pictures and shows how far it is."""
     ids = [p.id for p in dataset.pictures]
     missing = ahead.not_seen(project, ids)
-    if missing or (len(ids) <= ahead.TWICE_UP_TO and ahead.seen_by(project, ids) is ahead.LOOKERS[0]):
+    once_more = len(ids) <= ahead.TWICE_UP_TO and ahead.seen_by(project, ids) is ahead.LOOKERS[0]
+    if missing or (once_more and not ahead.looking(project).error):
         look_ahead(project)
     if missing:
-        _watch_looking(project)
+        _watch_looking(project, ids, missing)
     return missing < len(ids) / 2
 
 
 @st.fragment(run_every=1.0)
-def _watch_looking(project: Project) -> None:
+def _watch_looking(project: Project, ids: Sequence[str], missing: int) -> None:
     at = ahead.looking(project)
+    left = ahead.not_seen(project, ids)
+    if left < missing and (left == 0 or at.done >= at.total):
+        st.rerun()
     if at.error:
         st.warning(literal(at.error), icon=":material/warning:")
-    elif at.total and at.done >= at.total:
-        st.rerun()
     else:
-        text = f"Looking at picture {at.done:,} of {at.total:,}" if at.total else "Getting the network ready"
-        st.progress(at.done / at.total if at.total else 0.0, text=f"{text}, so that suggestions can be made")
+        if not at.working:  # it was ended from outside, or has not begun
+            look_ahead(project)
+        begun = at.working and at.total
+        text = f"Looking at picture {at.done:,} of {at.total:,}" if begun else "Getting the network ready"
+        st.progress(min(1.0, at.done / at.total) if begun else 0.0, text=f"{text}, so that suggestions can be made")
 
 
 def kept_key(project: Project, kind: str) -> str:
@@ -100,13 +109,24 @@ def kept_key(project: Project, kind: str) -> str:
     return f"worked out: {kind} {project.name}"
 
 
-def worked_out(project: Project, kind: str, state: int, work: Callable[[], Any]) -> Any:
-    """The result of some work for this state of the data; an older one while it is worked out again; None at first."""
+def worked_out(
+    project: Project,
+    kind: str,
+    state: int,
+    work: Callable[[], Any],
+    *,
+    title: str = "The suggestions",
+    older: bool = True,
+) -> Any:
+    """The result of some work for this state of the data; None while there is none.
+
+    older: the result for another state will do while it is worked out again. title: what is worked out, in words.
+    """
     kept = st.session_state.get(kept_key(project, kind))
     if kept and kept[0] == state:
         return kept[1]
     name = f"{kind} {project.path}"
-    job = find_job(name) or start_job(name, "The suggestions", lambda job: (state, work()))
+    job = find_job(name) or start_job(name, title, lambda job: (state, work()))
     job.wait(_QUICK_S)
     if job.finished:
         forget_job(name)
@@ -116,7 +136,7 @@ def worked_out(project: Project, kind: str, state: int, work: Callable[[], Any])
         kept = st.session_state[kept_key(project, kind)] = job.result
     if not kept or kept[0] != state:
         _watch_job(name)
-    return kept[1] if kept else None
+    return kept[1] if kept and (older or kept[0] == state) else None
 
 
 @st.fragment(run_every=0.7)
@@ -124,7 +144,7 @@ def _watch_job(name: str) -> None:
     job = find_job(name)
     if job is None or job.finished:
         st.rerun()
-    st.caption("Suggestions are being worked out.")
+    st.caption(f"{job.title} are being worked out.")
 
 
 # ----------------------------------------------------------------------------- suggestions
@@ -135,15 +155,21 @@ class _Page:
     """Pictures that stay on the screen until all of them are decided: nothing moves while somebody sorts."""
 
     view: str
+    number: int
     tags: Mapping[str, tuple[str, float]]
 
 
 def _suggested(project: Project, dataset: Dataset, least_sure: bool) -> Arranged:
-    unsorted = {p.id for p in dataset.unsorted}
+    unsorted = _open_questions(dataset)
     page: _Page | None = st.session_state.get(f"suggested page {project.name}")
     undecided = {i: tag for i, tag in page.tags.items() if i in unsorted and tag[0] in dataset.by_class} if page else {}
     found: Suggestions | None = _suggestions(project, dataset, fresh=not undecided)
     if found is None:
+        taught = sum(number >= LEAST for number in dataset.counts.values())
+        if taught >= 2:
+            if st.session_state.get(kept_key(project, "suggestions")):
+                st.info("The pictures that are left could not be looked at. Sort them under “As they came”.")
+            return Arranged([])
         st.info(
             f"Suggestions begin when two classes hold {LEAST} pictures each. Sort a few by hand, or name whole groups "
             f"of “{ALIKE}”.",
@@ -152,24 +178,26 @@ def _suggested(project: Project, dataset: Dataset, least_sure: bool) -> Arranged
         return Arranged([])
     by_class = _still_there(found.by_class(), dataset)
     tags = {i: (name, chance) for name, rows in by_class.items() for i, chance in rows}
-    skipped: set[str] = st.session_state.setdefault(f"skipped {project.name}", set())
+    skipped: Counter[str] = st.session_state.setdefault(f"skipped {project.name}", Counter())
     chosen = _ALL if least_sure else _class_choice(project, dataset, by_class, found.reliability)
     rows = [r for name, rows in by_class.items() if chosen in (_ALL, name) for r in rows]
     order = found.least_sure() if least_sure else [i for i, _ in sorted(rows, key=lambda r: -r[1])]
     view = UNSURE if least_sure else chosen
     if page is None or page.view != view or not undecided:
-        waiting = sorted((i for i in order if i in tags), key=lambda i: i in skipped)[:_SUGGESTED_PAGE]
+        waiting = sorted((i for i in order if i in tags), key=lambda i: skipped[i])[:_SUGGESTED_PAGE]
         undecided = {i: tags[i] for i in waiting}
-        st.session_state[f"suggested page {project.name}"] = _Page(view, undecided)
+        page = _Page(view, page.number + 1 if page else 0, undecided)
+        st.session_state[f"suggested page {project.name}"] = page
     first = "Least sure first: what you decide here teaches the most." if least_sure else "Surest first."
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"{first} Point at a wrong one and press the number of its class, then accept the rest.")
-        if len(tags) > len(undecided) and st.button("Later", icon=":material/skip_next:", help="Show others first"):
-            skipped.update(undecided)
-            del st.session_state[f"suggested page {project.name}"]
+        others = sum(i in tags for i in order) > len(undecided)
+        if others and st.button("Later", icon=":material/skip_next:", help="Show others first"):
+            skipped.update(list(undecided))
+            st.session_state[f"suggested page {project.name}"] = _Page(view, page.number, {})
             st.rerun()
     _warn_of_thin(project, dataset)
-    return Arranged([dataset.by_id[i] for i in undecided], undecided, page=f"suggested {view}")
+    return Arranged([dataset.by_id[i] for i in undecided], undecided, page=f"suggested {view} {page.number}")
 
 
 def _suggestions(project: Project, dataset: Dataset, *, fresh: bool) -> Suggestions | None:
@@ -195,6 +223,7 @@ def _class_choice(
             default=_ALL,
             required=True,
             key=f"suggested class {project.name}",
+            persist_state="session",
             label_visibility="collapsed",
         )
         rows = {i: (name, p) for name, rows in by_class.items() if chosen in (_ALL, name) for i, p in rows}
@@ -212,11 +241,16 @@ def _work_out(project: Project, dataset: Dataset, ids: Sequence[str]) -> Suggest
     return suggest(dataset.labelled, unsorted, ahead.seen(project, ids), LEAST, steps, unchecked)
 
 
+def _open_questions(dataset: Dataset) -> set[str]:
+    """The unsorted pictures that can be suggested a class; those that came under several stay for “As they came”."""
+    return {p.id for p in dataset.unsorted} - history.doubts(dataset.project).keys()
+
+
 def _still_there(
     suggested: Mapping[str, list[tuple[str, float]]], dataset: Dataset
 ) -> dict[str, list[tuple[str, float]]]:
     """Suggestions for pictures that are unsorted and classes that exist now: they may be a moment old."""
-    unsorted = {p.id for p in dataset.unsorted}
+    unsorted = _open_questions(dataset)
     left = {name: [r for r in rows if r[0] in unsorted] for name, rows in suggested.items() if name in dataset.by_class}
     return {name: rows for name, rows in left.items() if rows}
 
@@ -277,20 +311,26 @@ def _look_alikes(project: Project, dataset: Dataset) -> Arranged:
     kept = st.session_state.get(kept_key(project, "look-alikes"))
     still = sum(i in there for group in (kept[1] if kept else []) for i in group)
     # The groups stay as they are while they are sorted, until most of the pictures have found their place.
-    state = kept[0] if kept and 2 * still > len(unsorted) > 0 else hash(tuple(unsorted))
+    state = (
+        kept[0]
+        if kept and 2 * still > len(unsorted) > 0
+        else hash((tuple(unsorted), ahead.not_seen(project, unsorted)))
+    )
     found = worked_out(project, "look-alikes", state, lambda: _group(project, unsorted))
-    remaining = [(g, [i for i in g if i in there]) for g in found or []]
-    # What was left over when a group was named comes last: it is the harder part.
-    groups = [left for g, left in sorted(remaining, key=lambda r: len(r[1]) < len(r[0])) if left]
+    # A group keeps its place and its name until it is empty: nothing else comes under a key in the middle of it.
+    groups = [(g[0], left) for g, left in ((g, [i for i in g if i in there]) for g in found or []) if left]
     if not groups:
+        st.caption("Groups appear as soon as the pictures have been looked at.")
         return Arranged([])
-    number = st.pagination(len(groups), key=f"group {project.name}") if len(groups) > 1 else 1
-    group = groups[min(number, len(groups)) - 1]
+    number = 1
+    if len(groups) > 1:
+        number = st.pagination(len(groups), key=f"group {project.name}", persist_state="session")
+    name, group = groups[min(number, len(groups)) - 1]
     st.caption(
         f"{count(len(group), 'picture')} that look alike, all chosen: click off those that do not belong, then give "
         "the others their class."
     )
-    return Arranged([dataset.by_id[i] for i in group], preselect=True, page=f"alike {group[0]}")
+    return Arranged([dataset.by_id[i] for i in group], preselect=True, page=f"alike {name}")
 
 
 def _group(project: Project, ids: Sequence[str]) -> list[list[str]]:

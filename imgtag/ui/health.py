@@ -126,7 +126,10 @@ def _leaks(project: Project, dataset: Dataset, found: Health) -> None:
     _grid(project, dataset, [p for pair in found.leaks for p in pair], "leaks", _sides(project))
     if st.button("Let each pair learn together", type="primary", icon=":material/join:"):
         moved = close_leaks(project, dataset.labelled, [[p.id for p in group] for group in found.near])
-        flash(f"{count(moved, 'picture')} changed sides. The next training uses the clean split.")
+        if moved:
+            flash(f"{count(moved, 'picture')} changed sides. The next training uses the clean split.")
+        else:
+            flash("These stay: a class would have no picture left to learn from or to be checked with. Add some to it.")
         st.rerun()
 
 

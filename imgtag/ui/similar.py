@@ -28,8 +28,13 @@ def similar_area(project: Project, dataset: Dataset) -> bool:
     if not looked_at(project, dataset):
         return True
     ids = [p.id for p in dataset.pictures]
-    found = worked_out(project, "similar", hash((id_, len(ids))), lambda: _nearest(project, id_, ids))
-    there = [dataset.by_id[i] for i in found or [] if i in dataset.by_id]
+    state = hash((id_, tuple(ids), ahead.not_seen(project, ids), ahead.seen_by(project, ids).name))
+    found = worked_out(
+        project, "similar", state, lambda: _nearest(project, id_, ids), title="Similar pictures", older=False
+    )
+    if not found:
+        return True
+    there = [dataset.by_id[i] for i in found if i in dataset.by_id]
     st.caption("The picture itself first, then the most similar ones. Those without a class are unsorted.")
     sort_grid(
         [tile(project, p.id, p.name, project.display_name(p.label) if p.label else "unsorted") for p in there],

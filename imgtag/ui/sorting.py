@@ -68,6 +68,9 @@ def _carried_out(project: Project, step: Step, suggested: Mapping[str, str], nam
         what = history.last_change(project)
         if what.startswith("adding"):
             return f"The last change was {what}: an import is taken back on the page Collect."
+        others = [str(row["who"]) for row in history.last_batch(project) if row.get("who", name) != name]
+        if others:
+            return f"The last change was {what}, by {others[0]}. It can be taken back on the page Collect."
         done = edits.undo(project, who=name)
         return f"Taken back: {what}." + _left_alone(project, done)
     if step.action == "trash":

@@ -43,7 +43,6 @@ def _camera(project: Project, dataset: Dataset) -> None:
         with shown_errors():
             import_upload(project, done["batch"], into=done["target"], who=who())
             st.session_state["photographed"] = done["batch"]
-            st.rerun()
 
 
 def _folder(project: Project) -> None:

@@ -11,7 +11,7 @@ from imgtag.data.dataset import Dataset
 from imgtag.data.duplicates import same_shots
 from imgtag.data.importing import importing
 from imgtag.data.projects import Project
-from imgtag.data.splits import SPLITS, assign_splits, deal_again, folder_splits, shares_of, use_folders
+from imgtag.data.splits import SPLITS, assign_splits, deal_again, folder_splits, read_splits, shares_of, use_folders
 from imgtag.training import ahead
 from imgtag.ui import charts
 from imgtag.ui.assistant import kept_key, looked_at, worked_out
@@ -34,8 +34,8 @@ def splits_area(project: Project, dataset: Dataset) -> None:
         if importing(project):
             st.caption("Pictures are coming in; they are dealt out when all are there.")
             return
-        state = hash((dataset.pictures, project.settings.get("splits"), str(project.settings.get("shares"))))
-        splits = worked_out(project, "splits", state, lambda: _assign(project, dataset))
+        state = hash((dataset.pictures, str(project.settings.get("shares")), tuple(read_splits(project).items())))
+        splits = worked_out(project, "splits", state, lambda: _assign(project, dataset), title="The splits")
         if splits:
             _show(project, dataset, splits)
 
@@ -68,8 +68,9 @@ def _shares(project: Project, dataset: Dataset) -> None:
     )
     shares = dict(zip(SPLITS, (ends[0] / 100, (ends[1] - ends[0]) / 100, 1 - ends[1] / 100), strict=True))
     words = f"{ends[0]} / {ends[1] - ends[0]} / {100 - ends[1]}"
-    folders = bool(folder_splits(project))
-    imported = project.settings.get("splits") == "imported"
+    folders = folder_splits(project)
+    splits = read_splits(project)
+    imported = all(splits.get(p.id) == folders[p.id] for p in dataset.labelled if p.id in folders)
     with st.container(horizontal=True):
         usable = shares["train"] > 0 and shares["val"] > 0
         if st.button(f"Deal all out anew: {words}", disabled=not usable, icon=":material/shuffle:"):
@@ -78,7 +79,7 @@ def _shares(project: Project, dataset: Dataset) -> None:
             _change(project, dataset, lambda shots: use_folders(project, dataset.labelled, shots))
     if not usable:
         st.caption("A model needs pictures to learn from and some to be checked with.")
-    elif imported:
+    elif folders and imported:
         st.caption("Now as your train, validation and test folders had it.")
     st.caption("Models that exist keep the pictures that they were trained and checked with.")
 
@@ -111,7 +112,7 @@ def _cross_validation(project: Project, dataset: Dataset) -> None:
         return
     ids = [p.id for p in dataset.pictures]
     state = hash((tuple((p.id, p.label) for p in dataset.pictures), ahead.seen_by(project, ids).name))
-    found = worked_out(project, "folds", state, lambda: _folds(project, dataset, ids))
+    found = worked_out(project, "folds", state, lambda: _folds(project, dataset, ids), title="The folds")
     if found is None:
         return
     right, asked, folds = found

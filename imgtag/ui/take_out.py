@@ -6,12 +6,11 @@ from urllib.parse import quote
 
 import streamlit as st
 
+from imgtag.data import history
 from imgtag.data.background import Job, find_job, forget_job, start_job
 from imgtag.data.dataset import Dataset
-from imgtag.data.duplicates import same_shots
 from imgtag.data.exporting import dataset_zip, export_dataset
 from imgtag.data.projects import Project
-from imgtag.data.splits import assign_splits
 from imgtag.ui.errors import show_error
 from imgtag.ui.text import count
 from imgtag.ui.widgets import job_progress
@@ -30,12 +29,16 @@ def export_area(project: Project, dataset: Dataset) -> None:
             return
         if st.button("Make the zip", icon=":material/folder_zip:"):
             forget_job(name)
-            start_job(name, "The export", lambda job: _export(project, dataset, job)).wait(0.5)
+            start_job(name, "The export", lambda job: _export(project, job)).wait(0.5)
             st.rerun()
         if job and job.error:
             show_error(job.error)
-        elif job and job.result:
-            st.success(f"{count(job.result, 'picture')} are in the zip.", icon=":material/task_alt:")
+        elif job and job.result and dataset_zip(project).is_file():
+            number, size = job.result
+            later = (
+                "" if size == history.size(project) else " Pictures were changed since then: make it anew to have them."
+            )
+            st.success(f"{count(number, 'picture')} are in the zip.{later}", icon=":material/task_alt:")
             st.link_button(
                 "Download the zip",
                 f"/api/projects/{quote(project.name, safe='')}/export/dataset.zip",
@@ -43,9 +46,9 @@ def export_area(project: Project, dataset: Dataset) -> None:
             )
 
 
-def _export(project: Project, dataset: Dataset, job: Job) -> int:
-    assign_splits(project, dataset.labelled, same_shots(project, dataset.pictures))
-    return export_dataset(dataset, dataset_zip(project), lambda n, of: job.report(n, of, ""))
+def _export(project: Project, job: Job) -> tuple[int, int]:
+    size = history.size(project)
+    return export_dataset(project, dataset_zip(project), lambda n, of: job.report(n, of, "")), size
 
 
 @st.fragment(run_every=0.5)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import getpass
+from urllib.parse import urlsplit
 
 import streamlit as st
 
 _NAME = "who"
+_HERE = {"127.0.0.1", "localhost", "::1"}
 
 
 def who() -> str:
@@ -17,11 +19,14 @@ def who() -> str:
 def on_this_machine() -> bool:
     """Whether the browser runs on the machine of the app, which listens to nobody else: only then paths mean something.
 
-    A proxy in front of the app would make everybody look local, so that one is recognised by the headers it adds.
+    A proxy in front of the app would make everybody look local, so that one is recognised by the headers it adds and
+    by the name under which the browser called.
     """
     forwarded = {name.lower() for name in st.context.headers} & {"x-forwarded-for", "forwarded", "x-real-ip"}
+    called = {urlsplit(f"//{st.context.headers.get('Host', '')}").hostname}
+    called |= {urlsplit(st.context.headers.get("Origin", "")).hostname} - {None}
     address = str(st.get_option("server.address") or "")
-    return st.context.ip_address is None and not forwarded and address in ("127.0.0.1", "localhost", "::1")
+    return st.context.ip_address is None and not forwarded and {address, *called} <= _HERE
 
 
 def name_field() -> None:

@@ -135,7 +135,7 @@ def test_progress_counts_up_to_the_number_of_pictures(project: Project, tmp_path
         import_files(project, groups, "test", seen.append)
     assert [p.done for p in seen] == [1, 2, 3, 4, 5, 5]  # the last while they are compared
     assert {p.total for p in seen} == {5}
-    assert {p.file for p in seen} == {f"set.zip/{name}" for name in (*CATS, *DOGS)}
+    assert {p.file for p in seen[:-1]} == {f"set.zip/{name}" for name in (*CATS, *DOGS)}
 
 
 # ----------------------------------------------------------------------------- classes and splits

@@ -230,3 +230,44 @@ def test_splits_imported_by_an_earlier_version_come_back_too(project: Project) -
     (project.path / "splits-folders.csv").unlink()
     deal_again(project, old, [], SHARES)
     assert use_folders(project, old, []) == imported
+
+
+def test_the_same_folders_again_do_not_mix_with_what_was_dealt_anew(project: Project) -> None:
+    old = pretend(40)
+    imported = {p.id: "train" if n < 30 else "val" for n, p in enumerate(old)}
+    record_splits(project, imported)
+    dealt = deal_again(project, old, [], SHARES)
+    record_splits(project, imported)
+    assert read_splits(project) == dealt
+    assert use_folders(project, old, []) == imported
+
+
+def test_the_same_folders_again_leave_held_back_pictures_and_a_clean_split_alone(project: Project) -> None:
+    old = pretend(20)
+    imported = dict.fromkeys((p.id for p in old), "train")
+    record_splits(project, imported)
+    held_back = assign_splits(project, old)
+    assert Counter(held_back.values()) == {"train": 16, "val": 4}
+    record_splits(project, imported)
+    assert assign_splits(project, old) == held_back
+
+
+def test_pictures_added_later_do_not_keep_the_folders_from_giving_validation(project: Project) -> None:
+    old = [*pretend(20), *pretend(20, "b")]
+    record_splits(project, dict.fromkeys((p.id for p in old), "train"))
+    deal_again(project, old, [], SHARES)
+    later = [*old, *pretend(30)[20:]]
+    assign_splits(project, later)
+    splits = use_folders(project, later, [])
+    for label in "ab":
+        assert Counter(splits[p.id] for p in later if p.label == label)["val"] >= 4
+
+
+@pytest.mark.parametrize("shares", [(0.8, 0.1, 0.1), (0.95, 0.05, 0.0), (0.05, 0.05, 0.9)])
+def test_small_classes_have_something_to_learn_from_and_to_be_checked_with_whatever_the_shares(
+    shares: tuple[float, float, float], project: Project
+) -> None:
+    pictures = [*pretend(2), *pretend(5, "b")]
+    splits = deal_again(project, pictures, [], dict(zip(SPLITS, shares, strict=True)))
+    for label in "ab":
+        assert {"train", "val"} <= {splits[p.id] for p in pictures if p.label == label}

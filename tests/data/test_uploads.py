@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import threading
 import time
 import uuid
+from pathlib import Path
 
 import pytest
 
 from imgtag.core import storage
-from imgtag.core.errors import Conflict, NotFound
+from imgtag.core.errors import ImgtagError, NotFound
+from imgtag.data import edits
 from imgtag.data.background import Job, start_job
 from imgtag.data.dataset import look
 from imgtag.data.importing import Report, Skipped
 from imgtag.data.label_files import LabelFile
-from imgtag.data.projects import Project
+from imgtag.data.projects import Project, create_at
 from imgtag.data.uploads import (
     dismiss_report,
     drop_label_files,
+    import_from_disk,
     import_job,
     import_key,
     import_upload,
+    import_waiting,
     last_report,
     report_csv,
     save_report,
@@ -77,14 +82,18 @@ def test_an_upload_during_another_import_waits_and_is_not_lost(project: Project)
     first = start_job(import_key(project), "The import", lambda job: go.wait(20))
     batch = stage(project, {"cat/1.png": picture("red")})
     try:
-        with pytest.raises(Conflict, match="Another import"):
-            import_upload(project, batch)
-        assert (project.staging / batch).is_dir()
+        edits.add_class(project, "dog")
+        assert import_upload(project, batch, into="dog") is first
+        assert import_upload(project, stage(project, {"2.png": picture("blue")}), into="dog") is first
+        assert import_upload(project, stage(project, {"3.png": picture("green")}), into="../../gone") is first
     finally:
         go.set()
         wait_for(first)
-    wait_for(import_upload(project, batch))
-    assert look(project).counts == {"cat": 1}
+    assert import_waiting(project) is not first
+    for _ in range(3):
+        wait_for(import_waiting(project) or first)
+    assert look(project).counts == {"cat": 1, "dog": 1}
+    assert len(look(project).unsorted) == 1
 
 
 FULL = Report(
@@ -124,3 +133,44 @@ def test_a_damaged_report_is_no_report(damage: bytes, project: Project) -> None:
 def test_the_list_of_files_not_taken_is_inert_in_a_spreadsheet() -> None:
     rows = list(csv.reader(io.StringIO(report_csv(FULL), newline="")))
     assert rows == [["file", "reason"], ["'=cmd.jpg", "It is “empty”."], ["a,b\n.jpg", "x"]]
+
+
+# ----------------------------------------------------------------------------- a folder of this machine
+
+
+def test_a_folder_of_this_machine_is_linked_or_copied(project: Project, tmp_path: Path) -> None:
+    real = write_tree(tmp_path / "elsewhere", {"1.png": picture("red", 1), "2.png": picture("red", 2)})
+    source = tmp_path / "source"
+    (source / "cat").mkdir(parents=True)
+    (source / "cat" / "1.png").symlink_to("../../elsewhere/1.png")  # a relative link must not dangle afterwards
+    (source / "cat" / "2.png").hardlink_to(real / "2.png")
+    wait_for(import_from_disk(project, source, link=True))
+    linked = look(project).by_class["cat"]
+    assert [p.path.stat().st_nlink for p in linked] == [2, 3]
+    assert not any(p.path.is_symlink() for p in linked)
+    write_tree(tmp_path / "more", {"dog/3.png": picture("blue", 3)})
+    wait_for(import_from_disk(project, tmp_path / "more", link=False, who="Ann"))
+    assert [p.path.stat().st_nlink for p in look(project).by_class["dog"]] == [1]
+    assert storage.read_json_lines(project.history)[-1]["who"] == "Ann"
+
+
+def test_linked_folders_are_entered_once_pipes_passed_over_and_another_project_gives_its_pictures(
+    project: Project, tmp_path: Path
+) -> None:
+    other = create_at(tmp_path / "source" / "other")
+    write_tree(other.images, {"cat/1.png": picture("red", 1)})
+    write_tree(other.cache / "thumbs", {"ab/x.jpg": picture("green", 2)})
+    write_tree(other.trash, {"images/cat/2.png": picture("red", 3)})
+    (tmp_path / "source" / "loop").symlink_to(tmp_path / "source")
+    os.mkfifo(tmp_path / "source" / "pipe")
+    wait_for(import_from_disk(project, tmp_path / "source", link=False))
+    assert look(project).counts == {"cat": 1}
+
+
+@pytest.mark.parametrize(
+    "path", ["relative/path", "/nowhere/at/all", "~nobody-of-this-name/x", "{project}/images", "{project}"]
+)
+def test_a_path_that_makes_no_sense_is_refused(path: str, project: Project) -> None:
+    with pytest.raises(ImgtagError):
+        import_from_disk(project, Path(path.format(project=project.path)), link=True)
+    assert import_job(project) is None

@@ -7,7 +7,9 @@ import streamlit as st
 
 from imgtag.data import edits
 from imgtag.data.dataset import look
+from imgtag.data.importing import import_files
 from imgtag.data.projects import Project
+from imgtag.data.sources import open_sources
 from imgtag.ui.grid import Step, Target
 from imgtag.ui.sorting import carry_out, targets_of
 from tests.drawing import picture, write_tree
@@ -75,3 +77,20 @@ def test_targets_have_names_to_show_numbers_and_keys(shapes: Project) -> None:
         Target("ring", "ring", 1, 2),
         Target("square", "Square tile", 12, 3),
     ]
+
+
+def test_nobody_takes_back_what_another_did_or_an_import_by_mistake(shapes: Project) -> None:
+    some = ids(shapes, "circle")[:2]
+    carry_out(shapes, Step("move", some[:1], "square", "circle"))
+    edits.move_pictures(shapes, some[1:], "square", who="Ann")
+    carry_out(shapes, Step("undo", (), "", ""))
+    assert said() == "The last change was moving 1 picture, by Ann. It can be taken back on the page Collect."
+    assert look(shapes).counts == {"circle": 10, "square": 14}
+    edits.undo(shapes)
+    carry_out(shapes, Step("undo", (), "", ""))
+    assert said() == "Taken back: moving 1 picture."
+    with open_sources([write_tree(shapes.path.parent / "more", {"circle/new.png": picture("green", 1)})]) as groups:
+        import_files(shapes, groups, "more")
+    carry_out(shapes, Step("undo", (), "", ""))
+    assert "an import is taken back on the page Collect" in said()
+    assert look(shapes).counts == {"circle": 13, "square": 12}

@@ -101,7 +101,7 @@ function chips(state, doing) {
     chip.title = `${words.move_to} “${c.shown}”`;
     return chip;
   });
-  const type = () => openPalette(state, "", doing);
+  const type = () => openPalette(state, "", doing, state.viewer.open ? [state.viewed] : chosenOnes(state));
   return [dropTarget(button("chip plain", `+ ${words.other}`, type), type), ...made];
 }
 
@@ -116,8 +116,7 @@ function commands(state) {
 }
 
 // A field for typed class names: the first that fits is taken with Enter, a name that is none yet becomes a class.
-function openPalette(state, text, doing = (run) => run()) {
-  const about = state.viewer.open ? [state.viewed] : subject(state);
+function openPalette(state, text, doing = (run) => run(), about = state.viewer.open ? [state.viewed] : subject(state)) {
   if (!about.length) return;
   const { words, classes } = state.data;
   const input = state.palette.querySelector("input");

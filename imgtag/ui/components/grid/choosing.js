@@ -35,7 +35,8 @@ function chosenOnes(state) {
 // What a key is about: what is chosen, else the tile that has the focus.
 function subject(state) {
   if (state.chosen.size) return chosenOnes(state);
-  return state.tiles.has(state.focus) ? [state.focus] : [];
+  const focused = state.root.getRootNode().activeElement;
+  return focused?.classList.contains("face") && state.tiles.has(state.focus) ? [state.focus] : [];
 }
 
 function moveFocus(state, steps, extend) {
@@ -105,6 +106,8 @@ function pointAt(state, id, event) {
   state.tiles.get(id)?.firstChild.focus({ preventScroll: true });
 }
 
+function justArrived(state) { return performance.now() - (state.arrived ?? -1e9) < 600; }
+
 const STEPS = { ArrowLeft: () => -1, ArrowRight: () => 1, ArrowUp: (n) => -n, ArrowDown: (n) => n,
   Home: () => -1e9, End: () => 1e9 };
 
@@ -122,6 +125,7 @@ function onKey(state, event) {
   else if (control || event.altKey) done = false;
   else if (key === "Escape") chooseNone(state);
   else if (key === " ") openViewer(state, state.focus);
+  else if (justArrived(state) && /^(Enter|Delete|Backspace|[1-9])$/.test(key)) done = true;  // nobody has seen these yet
   else if (key === "Enter" && state.data.accepts) { if (!event.repeat) act(state, "accept", acceptable(state)); }
   else if (key === "Enter") state.focus && click(state, state.focus, event);
   else if (event.repeat) done = false;  // a key held down must not sort or trash one picture after the other

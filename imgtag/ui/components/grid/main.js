@@ -51,6 +51,7 @@ function refresh(state) {
   if (state.sorts) { layClasses(state); rove(state); }
   if (state.awaits && state.items.length) {
     state.awaits = false;
+    state.arrived = performance.now();
     if (!document.activeElement?.closest("input, textarea, select")) state.tiles.get(state.focus).firstChild.focus({ preventScroll: true });
   }
   paint(state);

@@ -80,7 +80,7 @@ function viewerKey(state, event) {
   const key = event.key;
   const control = event.ctrlKey || event.metaKey;
   event.stopPropagation();
-  if (event.target.closest("button") && key === " ") return;
+  if (event.target.closest("button") && (key === " " || key === "Enter")) return;  // that presses it
   let done = true;
   if (VIEWER_KEYS[key] && !control) VIEWER_KEYS[key](state);
   else if (!state.sorts || event.altKey) done = false;

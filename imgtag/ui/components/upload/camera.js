@@ -20,14 +20,18 @@ export default function (component) {
   const stop = () => {
     clearInterval(camera.timer);
     camera.stream?.getTracks().forEach((track) => track.stop());
+    camera.timer = undefined;
     camera.stream = view("video").srcObject = null;
     show(false);
   };
   view(".on").onclick = async () => {
     if (!navigator.mediaDevices) return say(camera.data.words.unsafe);
+    if (camera.asking || camera.stream) return;
+    camera.asking = true;
     try {
       camera.stream = await navigator.mediaDevices.getUserMedia({ video: { width: { ideal: LONGEST_PX } } });
     } catch { return say(camera.data.words.refused); }
+    finally { camera.asking = false; }
     if (!root.isConnected) return stop();  // the page was left meanwhile
     view("video").srcObject = camera.stream;
     say("");
