@@ -228,6 +228,7 @@ def _class_choice(
         )
         rows = {i: (name, p) for name, rows in by_class.items() if chosen in (_ALL, name) for i, p in rows}
         with st.popover("Accept many", icon=":material/done_all:"):
+            _warn_of_thin(project, dataset)
             _accept_above(project, reliability, rows)
             _accept_rest(project, dataset, rows)
     return chosen
