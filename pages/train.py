@@ -41,11 +41,11 @@ blocked = any(w.blocking for w in worries)
 
 def what_is_ready() -> None:
     """How many pictures will be learnt from, and which are kept back."""
-    filled = sum(1 for n in dataset.counts.values() if n)
+    filled = sum(1 for name, n in dataset.counts.items() if n and name not in dataset.left_out)
     empty = len(dataset.class_names) - filled
     left_out = f" {count(empty, 'empty class is', 'empty classes are')} left out." if empty else ""
     st.markdown(
-        f"**{count(len(dataset.labelled), 'picture')}** in **{count(filled, 'class', 'classes')}** are ready."
+        f"**{count(len(dataset.for_training), 'picture')}** in **{count(filled, 'class', 'classes')}** are ready."
         + left_out
     )
     own = project.settings.get("splits") == "imported"

@@ -74,6 +74,17 @@ class Dataset:
         doubtful = self.doubtful
         return [p for p in self.pictures if p.label and p.id not in doubtful]
 
+    @cached_property
+    def left_out(self) -> frozenset[str]:
+        """Classes that somebody left out of training, such as those with too few pictures."""
+        chosen = self.project.settings.get("left_out")
+        return frozenset(chosen if isinstance(chosen, list) else ()) & frozenset(self.class_names)
+
+    @property
+    def for_training(self) -> list[Picture]:
+        """The labelled pictures of the classes that are not left out."""
+        return [p for p in self.labelled if p.label not in self.left_out]
+
     @property
     def unsorted(self) -> list[Picture]:
         """Pictures without a label."""

@@ -25,7 +25,8 @@ def class_keys(project: Project, class_names: Sequence[str]) -> dict[str, int]:
 
 
 def rename_key(project: Project, old: str, new: str) -> None:
-    """Let a class's key go along to its new folder."""
-    kept = project.settings.get("keys")
-    if isinstance(kept, list) and old in kept:
-        project.change_settings(keys=[new if name == old else name for name in kept])
+    """Let a class's key, and whether it is left out of training, go along to its new folder."""
+    for entry in ("keys", "left_out"):
+        kept = project.settings.get(entry)
+        if isinstance(kept, list) and old in kept:
+            project.change_settings(**{entry: [new if name == old else name for name in kept]})

@@ -27,7 +27,7 @@ class Concern:
 def concerns(dataset: Dataset) -> list[Concern]:
     """Warnings about the pictures in plain words, the worst first."""
     found = []
-    counts = Counter(p.label for p in dataset.labelled)
+    counts = Counter(p.label for p in dataset.for_training)
     if len(counts) < 2:
         found.append(
             Concern(
@@ -46,7 +46,7 @@ def concerns(dataset: Dataset) -> list[Concern]:
             Concern(
                 f"{len(few)} class{'es have' if len(few) > 1 else ' has'} under {limit('few_pictures')} pictures.",
                 f"{listed}{more}. What is learnt from so few is shaky, and so is the figure for it.",
-                "Add pictures to them, or move these classes to the trash for now.",
+                "Add pictures to them, or leave these classes out of training (Collect, Check the pictures).",
             )
         )
     most, least = max(counts.values()), min(counts.values())
@@ -60,8 +60,18 @@ def concerns(dataset: Dataset) -> list[Concern]:
                 f"Collect more for “{smallest}”. Watch the figures per class on the Review page.",
             )
         )
+    if dataset.left_out:
+        named = ", ".join(dataset.project.display_name(n) for n in sorted(dataset.left_out))
+        found.append(
+            Concern(
+                f"Left out of training: {named}.",
+                "You chose so on the page Collect, under “Check the pictures”.",
+                "Take them in again there.",
+                hint=True,
+            )
+        )
     splits = read_splits(dataset.project)
-    taught = {p.label for p in dataset.labelled if splits.get(p.id, "train") == "train"}
+    taught = {p.label for p in dataset.for_training if splits.get(p.id, "train") == "train"}
     untaught = [dataset.project.display_name(n) for n in dataset.class_names if counts[n] and n not in taught]
     if untaught and dataset.project.settings.get("splits") == "imported":
         found.append(

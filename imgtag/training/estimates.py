@@ -55,9 +55,9 @@ class Estimate:
 
 def predict(project: Project, dataset: Dataset, recipe: Recipe) -> Estimate:
     """How long training the project's pictures as they are now would take."""
-    pictures = [(p.id, "") for p in dataset.labelled]
-    classes = len({p.label for p in dataset.labelled})
-    found = phases(project, pictures, classes, recipe, some([p.path for p in dataset.labelled]))
+    pictures = [(p.id, "") for p in dataset.for_training]
+    classes = len({p.label for p in dataset.for_training})
+    found = phases(project, pictures, classes, recipe, some([p.path for p in dataset.for_training]))
     rows = [backbone(name) for name in recipe.backbones]
     unknown = [row.title for row in rows if known_speed(_sized(row, recipe)) is None]
     if recipe.tunes_network and seconds_per_step(recipe) is None and not unknown:

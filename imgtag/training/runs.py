@@ -162,7 +162,7 @@ def create_run(project: Project, recipe: Recipe) -> Run:
     for concern in concerns(dataset):
         if concern.blocking:
             raise NotEnough(concern.title, concern.explanation, concern.remedy)
-    pictures = dataset.labelled
+    pictures = dataset.for_training
     splits = assign_splits(project, pictures, same_shots(project, dataset.pictures))
     taught = {p.label for p in pictures if splits[p.id] == "train"}
     if len(taught) < 2:

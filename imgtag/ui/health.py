@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from imgtag.core.settings import limit
 from imgtag.data import edits, history
 from imgtag.data.background import find_job, forget_job, start_job
 from imgtag.data.dataset import Dataset, Picture
@@ -89,16 +90,41 @@ def _show(project: Project, dataset: Dataset, found: Health) -> None:
     for what, show in things:
         if what:
             show(project, dataset, found)
+    thin = _thin_classes(project, dataset)
     if found.usual:
         listed = ", ".join(_WHY[kind] for kind in found.usual)
         st.caption(f"Many of these pictures are {listed}: that is their kind, so they are not listed.")
-    if not any(what for what, _ in things):
+    if not thin and not any(what for what, _ in things):
         st.success(f"All {count(found.checked, 'picture')} are fine.", icon=":material/task_alt:")
     if leaks_closed(project):
         st.caption("Twins were brought to one side of the split.")
         if st.button("Back to the split as it was"):
             flash(f"{count(reopen_leaks(project), 'picture')} went back.")
             st.rerun()
+
+
+def _thin_classes(project: Project, dataset: Dataset) -> bool:
+    """Classes with few pictures: collect more, or leave them out for now."""
+    few = limit("few_pictures")
+    thin = [name for name, n in dataset.counts.items() if 0 < n < few or name in dataset.left_out]
+    if not thin:
+        return False
+    st.markdown(
+        f"**{count(len(thin), 'class has', 'classes have')} under {few} pictures, or are left out.** What is learnt "
+        "from so few is shaky. Collect more of them, or leave them out of training for now; their pictures stay."
+    )
+    chosen = st.pills(
+        "Leave out of training",
+        thin,
+        selection_mode="multi",
+        default=[name for name in thin if name in dataset.left_out],
+        format_func=lambda n: f"{literal(project.display_name(n))} ({dataset.counts[n]})",
+        key=f"left out {project.name}",
+    )
+    if set(chosen) != dataset.left_out:
+        project.change_settings(left_out=sorted(chosen))
+        st.rerun()
+    return True
 
 
 def _unreadable(project: Project, dataset: Dataset, found: Health) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from imgtag.core import locks, storage
 from imgtag.core.errors import Conflict, ImgtagError, NotEnough, NotFound
+from imgtag.data import edits
 from imgtag.data.dataset import look
 from imgtag.data.projects import Project
 from imgtag.data.splits import record_splits
@@ -340,3 +341,17 @@ def test_unsorted_and_doubtful_pictures_are_counted(shapes: Project) -> None:
     assert "two class folders at once" in titles(shapes)
     run = create_run(shapes, Recipe())
     assert sha((shapes.images / "square" / "copy.png").read_bytes()) not in {row.sha256 for row in run.manifest()}
+
+
+def test_a_class_that_is_left_out_stays_out_also_under_another_name(numbers: Project) -> None:
+    numbers.change_settings(left_out=["10", "gone"])
+    assert look(numbers).left_out == {"10"}
+    run = create_run(numbers, Recipe())
+    assert run.classes == ["1", "2"]
+    assert {row.label for row in run.manifest()} == {"1", "2"}
+    assert [c.title for c in concerns(look(numbers)) if "Left out" in c.title] == ["Left out of training: ten."]
+    edits.rename_class(numbers, "10", "tens")
+    assert look(numbers).left_out == {"tens"}
+    numbers.change_settings(left_out=["1", "2"])
+    with pytest.raises(NotEnough, match="two classes"):
+        create_run(numbers, Recipe())
