@@ -106,7 +106,7 @@ function pointAt(state, id, event) {
   state.tiles.get(id)?.firstChild.focus({ preventScroll: true });
 }
 
-function justArrived(state) { return performance.now() - (state.arrived ?? -1e9) < 600; }
+function justArrived(state) { return performance.now() - (state.arrived ?? -1e9) < 400; }
 
 const STEPS = { ArrowLeft: () => -1, ArrowRight: () => 1, ArrowUp: (n) => -n, ArrowDown: (n) => n,
   Home: () => -1e9, End: () => 1e9 };
