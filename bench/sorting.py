@@ -38,7 +38,7 @@ _GROUPS = 15  # of look-alikes, before suggestions are asked for
 _MAJORITY = 0.5  # of a group that is worth naming
 _GOOD_ENOUGH = 95.0  # per cent
 _PAUSE_MS = 500
-_PATIENCE_S = 120.0
+_PATIENCE_S = 60.0
 
 
 @dataclass
@@ -123,6 +123,9 @@ def go_through_suggestions(person: Person) -> None:
             tile.hover()
             person.actions["(pointing)"] += 1
             person.name(person.truth[id_], "corrected")
+        if not wrong:
+            page.locator(".tile .face").first.hover()
+            person.actions["(pointing)"] += 1
         person.press("Enter", "pages accepted")
         now = person.wait_for_other_than(now)
 
