@@ -138,6 +138,7 @@ def accept_rest(person: Person) -> bool:
     share = float(said.split(":")[1].split("%")[0])
     if share < _GOOD_ENOUGH:
         page.keyboard.press("Escape")
+        page.wait_for_timeout(_PAUSE_MS)  # the focus goes back to the button first
         return False
     person.actions["the rest accepted"] += 1
     before = person.shown()
