@@ -31,7 +31,9 @@ from imgtag.data.sources import SourceFile
 from imgtag.data.splits import record_splits
 from imgtag.data.thumbnails import keep_thumbnail
 
-_HISTORY_EVERY = 100
+_TOGETHER = 16  # files stored under one lock: others wait for a moment at most
+_FINGERPRINTS_TOGETHER = 100
+_PATIENCE_S = 60.0  # somebody may move ten thousand pictures meanwhile
 _WINDOW = 16  # decoded ahead of the one being stored: memory stays flat
 
 
@@ -207,7 +209,7 @@ class _Shelf:
         self.report = report
         self.into, self.link, self.who = into, link, who
         self.batch = uuid.uuid4().hex[:12]
-        self.moves: list[history.Move] = []
+        self.waiting: list[tuple[_Candidate, Path]] = []
         self.fingerprints: dict[str, Fingerprint] = {}
         self.taken: set[str] = set()
         self.splits: dict[str, str] = {}
@@ -232,21 +234,20 @@ class _Shelf:
             path = self.project.path / edits.folder_of(label) / name
             if path.exists() and storage.sha256_of(path) != candidate.sha:  # edited by hand since an earlier import
                 path = storage.free_place(path)
-            if not (self.link and candidate.file.local and storage.link_file(candidate.file.local, path)):
-                storage.atomic_write(path, candidate.data)
             self.known[candidate.sha] = (label, path)
-            self.moves.append(history.Move(candidate.sha, "", history.place(self.project, path)))
+            self.waiting.append((candidate, path))
             self.report.added += 1
             self.report.unsorted += not label
             self.taken.add(candidate.sha)
             self.fingerprints[candidate.sha] = fingerprint
             if facts.note:
                 self.report.remarks.append(f"{candidate.file.shown}: {facts.note}.")
-            if len(self.moves) >= _HISTORY_EVERY:
-                self._write_history()
+            if len(self.waiting) >= _TOGETHER:
+                self._store()
 
     def close(self) -> None:
-        self._write_history()
+        self._store()
+        self._keep_fingerprints()
         if self.splits:
             record_splits(self.project, self.splits)
 
@@ -258,12 +259,12 @@ class _Shelf:
         elif sha in self.decided:
             self._skip(candidate, f"The same picture is in already; you sorted it into “{there or 'unsorted'}”.")
         elif not there and sha not in self.doubts:
-            self._write_history()
+            self._store()
             edits.move_pictures(self.project, [sha], self._ensure_class(label), import_batch=self.batch)
             self.known[sha] = (label, self.project.images / label / path.name)
             self._skip(candidate, f"The same picture was in unsorted already; it is now in “{label}”.")
         else:
-            self._write_history()
+            self._store()
             classes = sorted({label, *([there] if there else history.doubts(self.project).get(sha, []))})
             for name in classes:  # all of them can be chosen afterwards
                 self._ensure_class(name)
@@ -287,9 +288,22 @@ class _Shelf:
     def _skip(self, candidate: _Candidate, reason: str) -> None:
         self.report.skipped.append(Skipped(candidate.file.shown, reason))
 
-    def _write_history(self) -> None:
-        history.remember_added(self.project, self.moves, self.batch, self.source, self.who)
-        self.moves = []
+    def _store(self) -> None:
+        """Write the files that wait, and that they came: nobody can move one before the history knows of it."""
+        moves: list[history.Move] = []
+        with locks.locked(self.project.lock, wait_s=_PATIENCE_S):
+            try:
+                for candidate, path in self.waiting:
+                    if not (self.link and candidate.file.local and storage.link_file(candidate.file.local, path)):
+                        storage.atomic_write(path, candidate.data)
+                    moves.append(history.Move(candidate.sha, "", history.place(self.project, path)))
+            finally:  # what came in before the disk was full can be undone, too
+                history.remember_added(self.project, moves, self.batch, self.source, self.who)
+                self.waiting = []
+        if len(self.fingerprints) >= _FINGERPRINTS_TOGETHER:
+            self._keep_fingerprints()
+
+    def _keep_fingerprints(self) -> None:
         keep_fingerprints(self.project, self.fingerprints)
         self.fingerprints = {}
 

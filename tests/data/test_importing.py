@@ -267,7 +267,7 @@ def test_a_stopped_import_keeps_what_is_in_and_goes_on_later(project: Project, t
     assert report.stopped
     assert 10 <= report.added < 60
     assert look(project).counts == {"cat": report.added}
-    assert len(storage.read_json_lines(project.history)[0]["moves"]) == report.added
+    assert sum(len(row["moves"]) for row in storage.read_json_lines(project.history)) == report.added
     rest = bring_in(project, source)
     assert (rest.added, rest.stopped) == (60 - report.added, False)
     assert hashes(project.images) == {sha(d) for d in files.values()}
