@@ -115,8 +115,11 @@ def look(project: Project) -> Dataset:
     fresh: dict[str, list[Any]] = {}
     class_names = class_folders(project)
     files = list(_files(project, class_names))
-    moved = {(key.rpartition("/")[2], row[0], row[1]): row for key, row in index.items()}
-    for file in files:  # what was only moved keeps name, size and time: it is not read again
+    # What was only moved keeps its name, size and time: it is not read again. What is still there was not moved, so
+    # that another file that shares all three, as bitmaps from one zip do, is read.
+    left = index.keys() - {file.key for file in files}
+    moved = {(key.rpartition("/")[2], index[key][0], index[key][1]): index[key] for key in left}
+    for file in files:
         if file.key not in index and (row := moved.get((file.path.name, file.size, file.changed))):
             index[file.key] = row
     unknown = [file for file in files if index.get(file.key, [])[:2] != [file.size, file.changed]]

@@ -11,13 +11,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from imgtag.core import storage
 from imgtag.core.errors import DiskFull, NotFound
 from imgtag.data import edits
 from imgtag.data.dataset import Whereabouts, class_folders, look, natural_key
 from imgtag.data.projects import Project
-from tests.drawing import picture, sha, write_tree
+from tests.drawing import encode, picture, sha, write_tree
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -203,3 +204,27 @@ def test_a_full_disk_does_not_stop_the_look(shapes: Project, monkeypatch: pytest
 
     monkeypatch.setattr(storage, "write_json", full)
     assert len(look(shapes).pictures) == 24
+
+
+def test_two_files_of_the_same_name_size_and_time_are_two_pictures(project: Project) -> None:
+    """As bitmaps from one zip are, dropped in by hand class by class: only what has left its place was moved."""
+    red, blue = (encode(Image.new("RGB", (20, 20), colour), "BMP") for colour in ("red", "blue"))
+    assert len(red) == len(blue)
+    for label, data in (("a", red), ("b", blue)):
+        write_tree(project.images, {f"{label}/1.bmp": data})
+        os.utime(project.images / label / "1.bmp", (1_700_000_000, 1_700_000_000))
+        look(project)
+    found = look(project)
+    assert {p.id: p.label for p in found.pictures} == {sha(red): "a", sha(blue): "b"}
+    assert not found.doubtful
+
+
+def test_what_was_only_moved_is_not_read_again(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_tree(project.images, {"a/1.png": picture("red", 1)})
+    write_tree(project.images, {"b/2.png": picture("blue", 2)})
+    look(project)
+    read: list[Path] = []
+    monkeypatch.setattr(storage, "sha256_of", lambda path: read.append(path) or "unread")
+    (project.images / "a" / "1.png").rename(project.images / "b" / "1.png")
+    assert {p.id for p in look(project).by_class["b"]} == {sha(picture("red", 1)), sha(picture("blue", 2))}
+    assert read == []
