@@ -3,8 +3,7 @@
 import streamlit as st
 
 from imgtag.data.dataset import look
-from imgtag.data.projects import Project
-from imgtag.data.uploads import import_job, import_upload, import_waiting, last_report
+from imgtag.data.uploads import import_key, import_upload, import_waiting, last_report
 from imgtag.ui import charts
 from imgtag.ui.classes import add_class_form, class_table
 from imgtag.ui.errors import show_error, shown_errors
@@ -15,12 +14,13 @@ from imgtag.ui.navigation import go, link, require_project
 from imgtag.ui.report import show_report
 from imgtag.ui.sources import more_ways_in
 from imgtag.ui.splits import splits_area
-from imgtag.ui.suggestions import offer_names
+from imgtag.ui.suggestions import offer_names, offer_to_sort
 from imgtag.ui.take_out import export_area
 from imgtag.ui.text import count
 from imgtag.ui.trash import trash_area
+from imgtag.ui.waiting import watch_job
 from imgtag.ui.who import who
-from imgtag.ui.widgets import empty_state, job_progress, page_title, show_flash
+from imgtag.ui.widgets import empty_state, page_title, show_flash
 
 project = require_project()
 show_flash()
@@ -28,19 +28,6 @@ page_title(
     "Collect pictures",
     "Put pictures into folders named after what they show. Train, validation and test folders are understood.",
 )
-
-
-@st.fragment(run_every=0.5)
-def watch_import(project: Project) -> None:
-    """Progress of the running import; ends with a look at the whole page."""
-    job = import_job(project)
-    if job is None or job.finished:
-        st.rerun()
-    with st.container(border=True):
-        st.markdown("**Taking the pictures in**")
-        job_progress(job)
-        if st.button("Stop; what is in already stays", icon=":material/stop:"):
-            job.stop()
 
 
 batch = upload_area(project, key=f"upload {project.name}")
@@ -51,7 +38,9 @@ if batch and st.session_state.get("imported") != batch:
 more_ways_in(project, look(project))
 job = import_waiting(project)
 if job and not job.finished:
-    watch_import(project)
+    with st.container(border=True):
+        st.markdown("**Taking the pictures in**")
+        watch_job(import_key(project), stop="Stop; what is in already stays")
 else:
     if job and job.error:
         show_error(job.error)
@@ -85,6 +74,7 @@ with st.container(horizontal=True):
         link("label", f"Sort {count(len(dataset.unsorted), 'picture')}")
 if dataset.unsorted:
     offer_names(project, dataset)
+offer_to_sort(project, dataset)
 if dataset.copies:
     st.warning(
         f"{count(len(dataset.copies), 'file')} in the folders repeat a picture byte for byte. They are counted once.",

@@ -10,7 +10,7 @@ from imgtag.ui.grid import PAGE_SIZE, Tile, sort_grid, tile
 from imgtag.ui.navigation import link, require_project
 from imgtag.ui.similar import similar_area
 from imgtag.ui.sorting import carry_out, follow_others, targets_of
-from imgtag.ui.suggestions import offer_names
+from imgtag.ui.suggestions import offer_names, offer_to_sort
 from imgtag.ui.text import percent
 from imgtag.ui.widgets import choose, empty_state, page_title, show_flash
 
@@ -51,6 +51,7 @@ pictures = dataset.unsorted if shown == UNSORTED else dataset.by_class[shown]
 if shown == UNSORTED and order == ADDED:
     offer_names(project, dataset)
 
+offer_to_sort(project, dataset)
 if not pictures:
     empty_state(
         "All sorted" if shown == UNSORTED else "This class is empty",

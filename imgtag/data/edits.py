@@ -158,6 +158,16 @@ def merge_classes(project: Project, source: str, into: str) -> Change:
         return Change(_move_class(project, source, into, "merge classes"))
 
 
+def unsort_class(project: Project, name: str, **who: str) -> Change:
+    """Put all pictures of a class back to unsorted and drop its empty folder: the folder was no class."""
+    with locks.locked(project.lock):
+        _require_class(project, name)
+        found = [p for p in look(project).pictures if p.label == name]
+        moves = _carry_out(project, "move", [(p.id, p.path, project.unsorted / p.name) for p in found], **who)
+        storage.remove_if_empty(project.images / name)
+    return Change(len(moves))
+
+
 def trash_class(project: Project, name: str) -> Change:
     """Move a class with its pictures to the trash."""
     with locks.locked(project.lock):

@@ -106,8 +106,9 @@ def entries(project: Project, most: int = 200) -> list[Entry]:
     taken_back = {row.get("undoes") for row in rows if row.get("action") == "undo"}
     batches: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        batches.setdefault(str(row["batch"]), []).append(row)
-    last = sorted(batches.values(), key=lambda b: -float(b[-1]["time"]))[:most]
+        batch = str(row["batch"])
+        batches[batch] = [*batches.pop(batch, []), row]  # to the end: the order of the lines, for times can be equal
+    last = list(batches.values())[: -most - 1 : -1]
     return [Entry(float(b[-1]["time"]), str(b[0].get("who", "")), _told(b), b[0]["batch"] in taken_back) for b in last]
 
 

@@ -84,14 +84,10 @@ def importing(project: Project) -> bool:
     return any(locks.is_held(lock) for lock in (project.cache / "importing").glob("*.lock"))
 
 
-def require_no_import(project: Project) -> None:
-    """Raise Conflict while pictures are coming in: splits given now would stand against those of their folders."""
+def require_no_import(project: Project, why: str = "Their splits are known only when all of them are there.") -> None:
+    """Raise Conflict while pictures are coming in; `why` that matters, in words."""
     if importing(project):
-        raise Conflict(
-            "Pictures are still coming in.",
-            "Their splits are known only when all of them are there.",
-            "Wait until the import has ended.",
-        )
+        raise Conflict("Pictures are still coming in.", why, "Wait until the import has ended.")
 
 
 @contextlib.contextmanager

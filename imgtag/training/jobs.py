@@ -17,7 +17,7 @@ from typing import IO
 from imgtag.core import locks, storage
 from imgtag.core.errors import Conflict
 from imgtag.core.settings import home
-from imgtag.data.importing import importing
+from imgtag.data.importing import require_no_import
 from imgtag.data.projects import Project
 from imgtag.training.ahead import LOCK
 from imgtag.training.recipes import Recipe
@@ -62,8 +62,7 @@ def refuse_while_at_work(project: Project) -> None:
             "What it has learnt so far would be lost.",
             "Stop it on the Train page, or wait until it has ended.",
         )
-    if importing(project):
-        raise Conflict("Pictures are still coming in.", "They would be lost.", "Wait until the import has ended.")
+    require_no_import(project, "They would be lost.")
 
 
 def stop_training(run: Run) -> None:

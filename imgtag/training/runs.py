@@ -22,11 +22,11 @@ from typing import Any
 
 from imgtag import __version__
 from imgtag.core import locks, storage
-from imgtag.core.errors import Conflict, NotEnough, NotFound
+from imgtag.core.errors import NotEnough, NotFound
 from imgtag.data.dataset import Picture, Whereabouts, look
 from imgtag.data.duplicates import same_shots
 from imgtag.data.history import place
-from imgtag.data.importing import importing
+from imgtag.data.importing import require_no_import
 from imgtag.data.projects import Project
 from imgtag.data.splits import SPLITS, assign_splits
 from imgtag.training.concerns import concerns
@@ -152,12 +152,7 @@ class Run:
 
 def create_run(project: Project, recipe: Recipe) -> Run:
     """Freeze the pictures as they are now into a new run folder. Raises NotEnough, or Conflict during an import."""
-    if importing(project):
-        raise Conflict(
-            "Pictures are still coming in.",
-            "A training now would not know all of them, nor which are for checking.",
-            "Wait until the import has ended, then train.",
-        )
+    require_no_import(project, "A training now would not know all of them, nor which are for checking.")
     dataset = look(project)
     for concern in concerns(dataset):
         if concern.blocking:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from imgtag.data import edits, history
-from imgtag.data.background import find_job, forget_job, start_job
 from imgtag.data.dataset import UNSORTED, Dataset, Picture
 from imgtag.data.projects import Project
 from imgtag.training import ahead
 from imgtag.training.jobs import look_ahead
-from imgtag.ui.errors import show_error, shown_errors
+from imgtag.ui.errors import shown_errors
 from imgtag.ui.text import count, literal, percent
+from imgtag.ui.waiting import last_result, looked_at, worked_out
 from imgtag.ui.who import who
 from imgtag.ui.widgets import flash
 
@@ -27,7 +27,6 @@ ADDED, CLASS, UNSURE, ALIKE = "As they came", "By suggestion", "Least sure first
 LEAST = 3  # pictures of a class before it is suggested
 _ALL = "All"
 _SUGGESTED_PAGE = 30  # after each page the suggestions learn from what was corrected
-_QUICK_S = 1.5
 _ENOUGH = 20  # held-out answers before their share says anything; unsorted pictures before help is worth it
 
 
@@ -73,80 +72,6 @@ def _offer_help(project: Project, dataset: Dataset) -> None:
     st.caption(f":material/lightbulb: {text}")
 
 
-# ----------------------------------------------------------------------------- what is needed first
-
-
-def looked_at(project: Project, dataset: Dataset) -> bool:
-    """Whether there is something to work with; starts looking at the pictures and shows how far it is."""
-    ids = [p.id for p in dataset.pictures]
-    missing = ahead.not_seen(project, ids)
-    once_more = len(ids) <= ahead.TWICE_UP_TO and ahead.seen_by(project, ids) is ahead.LOOKERS[0]
-    if missing or (once_more and not ahead.looking(project).error):
-        look_ahead(project)
-    if missing:
-        _watch_looking(project, ids, missing)
-    return missing < len(ids) / 2
-
-
-@st.fragment(run_every=1.0)
-def _watch_looking(project: Project, ids: Sequence[str], missing: int) -> None:
-    at = ahead.looking(project)
-    left = ahead.not_seen(project, ids)
-    if left < missing and (left == 0 or at.done >= at.total):
-        st.rerun()
-    if at.error:
-        st.warning(literal(at.error), icon=":material/warning:")
-    else:
-        if not at.working:  # it was ended from outside, or has not begun
-            look_ahead(project)
-        begun = at.working and at.total
-        text = f"Looking at picture {at.done:,} of {at.total:,}" if begun else "Getting the network ready"
-        st.progress(min(1.0, at.done / at.total) if begun else 0.0, text=f"{text}, so that suggestions can be made")
-
-
-def kept_key(project: Project, kind: str) -> str:
-    """Where the session keeps what was worked out."""
-    return f"worked out: {kind} {project.name}"
-
-
-def worked_out(
-    project: Project,
-    kind: str,
-    state: int,
-    work: Callable[[], Any],
-    *,
-    title: str = "The suggestions",
-    older: bool = True,
-) -> Any:
-    """The result of some work for this state of the data; None while there is none.
-
-    older: the result for another state will do while it is worked out again. title: what is worked out, in words.
-    """
-    kept = st.session_state.get(kept_key(project, kind))
-    if kept and kept[0] == state:
-        return kept[1]
-    name = f"{kind} {project.path}"
-    job = find_job(name) or start_job(name, title, lambda job: (state, work()))
-    job.wait(_QUICK_S)
-    if job.finished:
-        forget_job(name)
-        if job.error:
-            show_error(job.error)
-            return None
-        kept = st.session_state[kept_key(project, kind)] = job.result
-    if not kept or kept[0] != state:
-        _watch_job(name)
-    return kept[1] if kept and (older or kept[0] == state) else None
-
-
-@st.fragment(run_every=0.7)
-def _watch_job(name: str) -> None:
-    job = find_job(name)
-    if job is None or job.finished:
-        st.rerun()
-    st.caption(f"{job.title} are being worked out.")
-
-
 # ----------------------------------------------------------------------------- suggestions
 
 
@@ -167,7 +92,7 @@ def _suggested(project: Project, dataset: Dataset, least_sure: bool) -> Arranged
     if found is None:
         taught = sum(number >= LEAST for number in dataset.counts.values())
         if taught >= 2:
-            if st.session_state.get(kept_key(project, "suggestions")):
+            if last_result(project, "suggestions"):
                 st.info("The pictures that are left could not be looked at. Sort them under “As they came”.")
             return Arranged([])
         st.info(
@@ -202,13 +127,13 @@ def _suggested(project: Project, dataset: Dataset, least_sure: bool) -> Arranged
 
 def _suggestions(project: Project, dataset: Dataset, *, fresh: bool) -> Suggestions | None:
     """Suggestions from what is sorted now, or where those will do, the last ones."""
-    kept = st.session_state.get(kept_key(project, "suggestions"))
+    kept = last_result(project, "suggestions")
     if kept and kept[1] and not fresh:
         return kept[1]  # type: ignore[no-any-return]
     ids = [p.id for p in dataset.pictures]
     missing = ahead.not_seen(project, ids)
     state = hash((tuple((p.id, p.label) for p in dataset.pictures), missing, ahead.seen_by(project, ids).name))
-    return worked_out(project, "suggestions", state, lambda: _work_out(project, dataset, ids))  # type: ignore[no-any-return]
+    return worked_out(project, "suggestions", state, lambda _: _work_out(project, dataset, ids))  # type: ignore[no-any-return]
 
 
 def _class_choice(
@@ -305,7 +230,7 @@ def _accept_unseen(project: Project, labels: Mapping[str, str]) -> None:
 def _look_alikes(project: Project, dataset: Dataset) -> Arranged:
     unsorted = [p.id for p in dataset.unsorted]
     there = set(unsorted)
-    kept = st.session_state.get(kept_key(project, "look-alikes"))
+    kept = last_result(project, "look-alikes")
     still = sum(i in there for group in (kept[1] if kept else []) for i in group)
     # The groups stay as they are while they are sorted, until most of the pictures have found their place.
     state = (
@@ -313,7 +238,7 @@ def _look_alikes(project: Project, dataset: Dataset) -> Arranged:
         if kept and 2 * still > len(unsorted) > 0
         else hash((tuple(unsorted), ahead.not_seen(project, unsorted)))
     )
-    found = worked_out(project, "look-alikes", state, lambda: _group(project, unsorted))
+    found = worked_out(project, "look-alikes", state, lambda _: _group(project, unsorted))
     # A group keeps its place and its name until it is empty: nothing else comes under a key in the middle of it.
     groups = [(g[0], left) for g, left in ((g, [i for i in g if i in there]) for g in found or []) if left]
     if not groups:

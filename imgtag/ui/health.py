@@ -9,19 +9,19 @@ import streamlit as st
 
 from imgtag.core.settings import limit
 from imgtag.data import edits, history
-from imgtag.data.background import find_job, forget_job, start_job
+from imgtag.data.background import Job
 from imgtag.data.dataset import Dataset, Picture
 from imgtag.data.health import Health, check
 from imgtag.data.leaks import close_leaks, leaks_closed, reopen_leaks
 from imgtag.data.projects import Project
 from imgtag.data.splits import read_splits
-from imgtag.ui.errors import show_error, shown_errors
+from imgtag.ui.errors import shown_errors
 from imgtag.ui.grid import PAGE_SIZE, Tile, sort_grid, tile
 from imgtag.ui.sorting import carry_out, targets_of
 from imgtag.ui.text import count, literal
-from imgtag.ui.widgets import flash, job_progress
+from imgtag.ui.waiting import worked_out
+from imgtag.ui.widgets import flash, folded
 
-_FOUND = "health found"
 _WHY = {
     "blurry": "out of focus",
     "dark": "very dark",
@@ -36,47 +36,18 @@ def health_area(project: Project, dataset: Dataset) -> None:
     """What is wrong with the pictures, once somebody asks for it."""
     if not dataset.pictures:
         return
-    opened = st.expander(
-        "Check the pictures", icon=":material/health_and_safety:", key=f"health {project.name}", on_change="rerun"
-    )
-    if not opened.open:
+    opened = folded("Check the pictures", ":material/health_and_safety:", key=f"health {project.name}")
+    if opened is None:
         return
     with opened:
-        found = _found(project, dataset)
+        state = hash((dataset.pictures, dataset.copies, tuple(read_splits(project).items())))
+        found = worked_out(project, "health", state, lambda job: _check(dataset, job), title="The check", older=False)
         if found:
             _show(project, dataset, found)
 
 
-def _found(project: Project, dataset: Dataset) -> Health | None:
-    """The result for the pictures as they are; until it is there, the progress."""
-    state = hash((project.name, dataset.pictures, dataset.copies, tuple(read_splits(project).items())))
-    kept = st.session_state.get(_FOUND)
-    if kept and kept[0] == state:
-        return kept[1]  # type: ignore[no-any-return]
-    name = f"health {project.path}"
-    job = find_job(name)
-    if job is None:
-        job = start_job(name, "The check", lambda job: (state, check(dataset, lambda n, of: job.report(n, of, ""))))
-        job.wait(0.5)
-    if not job.finished:
-        _watch(project, name)
-        return None
-    forget_job(name)
-    if job.error:
-        show_error(job.error)
-        return None
-    if job.result[0] != state:  # the pictures were changed while it worked
-        st.rerun()
-    st.session_state[_FOUND] = job.result
-    return job.result[1]  # type: ignore[no-any-return]
-
-
-@st.fragment(run_every=0.5)
-def _watch(project: Project, name: str) -> None:
-    job = find_job(name)
-    if job is None or job.finished:
-        st.rerun()
-    job_progress(job)
+def _check(dataset: Dataset, job: Job) -> Health:
+    return check(dataset, lambda done, of: job.report(done, of, ""))
 
 
 # ----------------------------------------------------------------------------- what was found
@@ -113,17 +84,17 @@ def _thin_classes(project: Project, dataset: Dataset) -> bool:
         f"**{count(len(thin), 'class has', 'classes have')} under {few} pictures, or are left out.** What is learnt "
         "from so few is shaky. Collect more of them, or leave them out of training for now; their pictures stay."
     )
-    chosen = st.pills(
+    key = f"left out {project.name}"
+    left_out = [name for name in thin if name in dataset.left_out]
+    st.session_state[key] = left_out  # another window may have changed it: what is written down is shown
+    st.pills(
         "Leave out of training",
         thin,
         selection_mode="multi",
-        default=[name for name in thin if name in dataset.left_out],
         format_func=lambda n: f"{literal(project.display_name(n))} ({dataset.counts[n]})",
-        key=f"left out {project.name}",
+        key=key,
+        on_change=lambda: project.change_settings(left_out=sorted(st.session_state[key])),
     )
-    if set(chosen) != dataset.left_out:
-        project.change_settings(left_out=sorted(chosen))
-        st.rerun()
     return True
 
 

@@ -10,12 +10,13 @@ import streamlit as st
 from imgtag.data import history
 from imgtag.data.projects import Project
 from imgtag.ui.who import name_field
+from imgtag.ui.widgets import folded
 
 
 def history_area(project: Project) -> None:
     """The last changes to the pictures, newest first, and the name under which one's own are written down."""
-    opened = st.expander("History", icon=":material/history:", key=f"history {project.name}", on_change="rerun")
-    if not opened.open:
+    opened = folded("History", ":material/history:", key=f"history {project.name}")
+    if opened is None:
         return
     with opened:
         name_field()

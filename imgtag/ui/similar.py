@@ -8,10 +8,10 @@ from imgtag.data import history
 from imgtag.data.dataset import Dataset
 from imgtag.data.projects import Project
 from imgtag.training import ahead
-from imgtag.ui.assistant import looked_at, worked_out
 from imgtag.ui.grid import sort_grid, tile
 from imgtag.ui.sorting import asked_for, carry_out, forget_asked, targets_of
 from imgtag.ui.text import literal
+from imgtag.ui.waiting import looked_at, worked_out
 
 _MOST = 60
 
@@ -30,7 +30,7 @@ def similar_area(project: Project, dataset: Dataset) -> bool:
     ids = [p.id for p in dataset.pictures]
     state = hash((id_, tuple(ids), ahead.not_seen(project, ids), ahead.seen_by(project, ids).name))
     found = worked_out(
-        project, "similar", state, lambda: _nearest(project, id_, ids), title="Similar pictures", older=False
+        project, "similar", state, lambda _: _nearest(project, id_, ids), title="Similar pictures", older=False
     )
     if not found:
         return True

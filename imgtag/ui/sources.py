@@ -13,14 +13,14 @@ from imgtag.ui.classes import described
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.grid import camera_area
 from imgtag.ui.who import on_this_machine, who
-from imgtag.ui.widgets import choose
+from imgtag.ui.widgets import choose, folded
 
 
 def more_ways_in(project: Project, dataset: Dataset) -> None:
     """What is there beside dropping files: pasting, the webcam, a folder of this computer."""
     st.caption("Pictures can also be pasted anywhere on this page: Ctrl+V.")
-    webcam = st.expander("Webcam", icon=":material/photo_camera:", key=f"webcam {project.name}", on_change="rerun")
-    if webcam.open:
+    webcam = folded("Webcam", ":material/photo_camera:", key=f"webcam {project.name}")
+    if webcam is not None:
         with webcam:
             _camera(project, dataset)
     if on_this_machine():

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 
 import streamlit as st
 
-from imgtag.core.errors import ImgtagError
 from imgtag.data.dataset import Dataset
 from imgtag.data.duplicates import same_shots
 from imgtag.data.importing import importing
@@ -14,9 +14,10 @@ from imgtag.data.projects import Project
 from imgtag.data.splits import SPLITS, assign_splits, deal_again, folder_splits, read_splits, shares_of, use_folders
 from imgtag.training import ahead
 from imgtag.ui import charts
-from imgtag.ui.assistant import kept_key, looked_at, worked_out
+from imgtag.ui.errors import shown_errors
 from imgtag.ui.text import count, percent
-from imgtag.ui.widgets import flash
+from imgtag.ui.waiting import forget_result, looked_at, worked_out
+from imgtag.ui.widgets import flash, folded
 
 _SMALL_CLASS = 20  # pictures: four or fewer of them validate
 
@@ -25,17 +26,15 @@ def splits_area(project: Project, dataset: Dataset) -> None:
     """How the labelled pictures are dealt out, once somebody asks for it."""
     if not dataset.labelled:
         return
-    opened = st.expander(
-        "Training, validation and test", icon=":material/call_split:", key=f"splits {project.name}", on_change="rerun"
-    )
-    if not opened.open:
+    opened = folded("Training, validation and test", ":material/call_split:", key=f"splits {project.name}")
+    if opened is None:
         return
     with opened:
         if importing(project):
             st.caption("Pictures are coming in; they are dealt out when all are there.")
             return
         state = hash((dataset.pictures, str(project.settings.get("shares")), tuple(read_splits(project).items())))
-        splits = worked_out(project, "splits", state, lambda: _assign(project, dataset), title="The splits")
+        splits = worked_out(project, "splits", state, lambda _: _assign(project, dataset), title="The splits")
         if splits:
             _show(project, dataset, splits)
 
@@ -84,15 +83,12 @@ def _shares(project: Project, dataset: Dataset) -> None:
     st.caption("Models that exist keep the pictures that they were trained and checked with.")
 
 
-def _change(project: Project, dataset: Dataset, change: object) -> None:
-    try:
-        change(same_shots(project, dataset.pictures))  # type: ignore[operator]
-    except ImgtagError as error:
-        st.error(str(error))
-        return
-    flash("The pictures were dealt out anew. The next training uses the new split.")
-    st.session_state.pop(kept_key(project, "splits"), None)
-    st.rerun()
+def _change(project: Project, dataset: Dataset, change: Callable[[list[list[str]]], object]) -> None:
+    with shown_errors():
+        change(same_shots(project, dataset.pictures))
+        flash("The pictures were dealt out anew. The next training uses the new split.")
+        forget_result(project, "splits")
+        st.rerun()
 
 
 def _cross_validation(project: Project, dataset: Dataset) -> None:
@@ -112,14 +108,15 @@ def _cross_validation(project: Project, dataset: Dataset) -> None:
         return
     ids = [p.id for p in dataset.pictures]
     state = hash((tuple((p.id, p.label) for p in dataset.pictures), ahead.seen_by(project, ids).name))
-    found = worked_out(project, "folds", state, lambda: _folds(project, dataset, ids), title="The folds")
+    found = worked_out(project, "folds", state, lambda _: _folds(project, dataset, ids), title="The folds")
     if found is None:
         return
     right, asked, folds = found
     st.success(
         f"{right:,} of {asked:,} pictures were recognised: {percent(right / asked)} "
         f"(between {percent(min(folds))} and {percent(max(folds))} from part to part). "
-        "Measured with the quick method; pictures of the same shot were kept together.",
+        "Measured with heads on a pretrained network, as the quick training learns them; pictures of the same shot "
+        "were kept together.",
         icon=":material/fact_check:",
     )
 

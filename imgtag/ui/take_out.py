@@ -13,7 +13,7 @@ from imgtag.data.exporting import dataset_zip, export_dataset
 from imgtag.data.projects import Project
 from imgtag.ui.errors import show_error
 from imgtag.ui.text import count
-from imgtag.ui.widgets import job_progress
+from imgtag.ui.waiting import watch_job
 
 
 def export_area(project: Project, dataset: Dataset) -> None:
@@ -25,7 +25,7 @@ def export_area(project: Project, dataset: Dataset) -> None:
         name = f"export {project.path}"
         job = find_job(name)
         if job and not job.finished:
-            _watch(name)
+            watch_job(name)
             return
         if st.button("Make the zip", icon=":material/folder_zip:"):
             forget_job(name)
@@ -49,11 +49,3 @@ def export_area(project: Project, dataset: Dataset) -> None:
 def _export(project: Project, job: Job) -> tuple[int, int]:
     size = history.size(project)
     return export_dataset(project, dataset_zip(project), lambda n, of: job.report(n, of, "")), size
-
-
-@st.fragment(run_every=0.5)
-def _watch(name: str) -> None:
-    job = find_job(name)
-    if job is None or job.finished:
-        st.rerun()
-    job_progress(job)

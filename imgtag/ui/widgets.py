@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Callable, Sequence
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from imgtag.core.errors import ImgtagError
 from imgtag.data.background import Job
@@ -91,6 +92,12 @@ def confirm(title: str, text: str, button: str, action: Callable[[], None]) -> N
                 st.rerun()
 
     ask()
+
+
+def folded(label: str, icon: str, *, key: str) -> DeltaGenerator | None:
+    """A part of a page that is worked out only when somebody opens it; None while it is shut."""
+    part = st.expander(label, icon=icon, key=key, on_change="rerun")
+    return part if part.open else None
 
 
 def job_progress(job: Job) -> None:

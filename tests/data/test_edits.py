@@ -467,3 +467,14 @@ def test_a_picture_in_two_classes_may_be_decided_from_either(project: Project) -
     write_tree(project.images, {"a/1.png": twice, "b/2.png": twice})
     assert edits.move_pictures(project, [sha(twice)], "b", seen="b").elsewhere == {}
     assert look(project).counts == {"a": 0, "b": 1}
+
+
+def test_a_class_that_was_none_is_unsorted_and_comes_back(shapes: Project) -> None:
+    before = {p.id: p.label for p in look(shapes).pictures}
+    assert edits.unsort_class(shapes, "circle").moved == 12
+    assert look(shapes).counts == {"square": 12}
+    assert len(look(shapes).unsorted) == 12
+    assert edits.undo(shapes).moved == 12
+    assert {p.id: p.label for p in look(shapes).pictures} == before
+    with pytest.raises(NotFound):
+        edits.unsort_class(shapes, "triangle")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from imgtag.data import edits
 from imgtag.data.dataset import look
 from imgtag.data.projects import Project
 from imgtag.training.recipes import make_recipe
@@ -114,3 +115,41 @@ def test_a_link_to_a_project_that_is_gone_says_so(shapes: Project) -> None:
     app.query_params["project"] = "nonexistent"
     app.switch_page("../../pages/train.py").run()
     assert "There is no project" in texts(app)
+
+
+@pytest.mark.parametrize("page", ["collect", "label"])
+def test_one_folder_of_mixed_photographs_can_be_sorted(page: str, project: Project) -> None:
+    write_tree(project.images / "holiday", {f"{n}.png": picture("red", n) for n in range(5)})
+    app = opened(page, project)
+    next(b for b in app.button if b.label.startswith("They show different things")).click().run()
+    assert not app.exception
+    assert len(look(project).unsorted) == 5
+    assert look(project).class_names == ()
+    edits.undo(project)
+    assert look(project).counts == {"holiday": 5}
+
+
+def test_thin_classes_are_left_out_in_one_window_and_in_the_other(shapes: Project) -> None:
+    write_tree(shapes.images / "star", {f"{n}.png": picture("green", n) for n in range(3)})
+    windows = [AppTest.from_function(_health, default_timeout=60, args=(shapes.path,)) for _ in range(2)]
+    for window in windows:
+        window.session_state["health toys"] = True  # somebody opened this part
+        window.run()
+        assert not window.exception
+    windows[0].button_group[0].set_value(["star"]).run()
+    assert look(shapes).left_out == {"star"}
+    windows[1].run()
+    assert windows[1].button_group[0].value == ["star"]
+    assert look(shapes).left_out == {"star"}
+    windows[1].button_group[0].set_value([]).run()
+    windows[0].run()
+    assert windows[0].button_group[0].value == []
+    assert look(shapes).left_out == set()
+
+
+def _health(path):  # type: ignore[no-untyped-def]  # its text alone is run, which knows no imports
+    from imgtag.data.dataset import look
+    from imgtag.data.projects import Project
+    from imgtag.ui.health import health_area
+
+    health_area(Project(path), look(Project(path)))

@@ -1,0 +1,106 @@
+"""What a screen waits for: work in the background whose result the session keeps, and the look at the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import streamlit as st
+
+from imgtag.data.background import Job, find_job, forget_job, start_job
+from imgtag.data.dataset import Dataset
+from imgtag.data.projects import Project
+from imgtag.training import ahead
+from imgtag.training.jobs import look_ahead
+from imgtag.ui.errors import show_error
+from imgtag.ui.text import literal
+from imgtag.ui.widgets import job_progress
+
+_QUICK_S = 1.5
+
+
+def worked_out(
+    project: Project,
+    kind: str,
+    state: int,
+    work: Callable[[Job], Any],
+    *,
+    title: str = "The suggestions",
+    older: bool = True,
+) -> Any:
+    """The result of some work for this state of the data; None while there is none.
+
+    older: the result for another state will do while it is worked out again. title: what is worked out, in words.
+    """
+    kept = last_result(project, kind)
+    if kept and kept[0] == state:
+        return kept[1]
+    name = f"{kind} {project.path}"
+    job = find_job(name) or start_job(name, title, lambda job: (state, work(job)))
+    job.wait(_QUICK_S)
+    if job.finished:
+        forget_job(name)
+        if job.error:
+            show_error(job.error)
+            return None
+        kept = st.session_state[_kept_key(project, kind)] = job.result
+    if not kept or kept[0] != state:
+        watch_job(name)
+    return kept[1] if kept and (older or kept[0] == state) else None
+
+
+def last_result(project: Project, kind: str) -> tuple[int, Any] | None:
+    """What was worked out last, for this or another state: (state, result)."""
+    kept: tuple[int, Any] | None = st.session_state.get(_kept_key(project, kind))
+    return kept
+
+
+def forget_result(project: Project, kind: str) -> None:
+    """Have it worked out anew, whatever the state."""
+    st.session_state.pop(_kept_key(project, kind), None)
+
+
+def _kept_key(project: Project, kind: str) -> str:
+    return f"worked out: {kind} {project.name}"
+
+
+@st.fragment(run_every=0.7)
+def watch_job(name: str, stop: str = "") -> None:
+    """The progress of a job, and a button that ends it where `stop` says what it does; then the whole page again."""
+    job = find_job(name)
+    if job is None or job.finished:
+        st.rerun()
+    if not job.total and not stop:
+        st.caption(f"{job.title}: being worked out.")
+        return
+    job_progress(job)
+    if stop and st.button(stop, key=f"stop {name}", icon=":material/stop:"):
+        job.stop()
+
+
+def looked_at(project: Project, dataset: Dataset) -> bool:
+    """Whether the network has seen enough to work with; starts its look at the pictures and shows how far it is."""
+    ids = [p.id for p in dataset.pictures]
+    missing = ahead.not_seen(project, ids)
+    once_more = len(ids) <= ahead.TWICE_UP_TO and ahead.seen_by(project, ids) is ahead.LOOKERS[0]
+    if missing or (once_more and not ahead.looking(project).error):
+        look_ahead(project)
+    if missing:
+        _watch_looking(project, ids, missing)
+    return missing < len(ids) / 2
+
+
+@st.fragment(run_every=1.0)
+def _watch_looking(project: Project, ids: Sequence[str], missing: int) -> None:
+    at = ahead.looking(project)
+    left = ahead.not_seen(project, ids)
+    if left < missing and (left == 0 or at.done >= at.total):
+        st.rerun()
+    if at.error:
+        st.warning(literal(at.error), icon=":material/warning:")
+    else:
+        if not at.working:  # it was ended from outside, or has not begun
+            look_ahead(project)
+        begun = at.working and at.total
+        text = f"Looking at picture {at.done:,} of {at.total:,}" if begun else "Getting the network ready"
+        st.progress(min(1.0, at.done / at.total) if begun else 0.0, text=f"{text}, so that suggestions can be made")
