@@ -2,11 +2,11 @@
 
     python -m bench.sorting DATA_FOLDER [SET] [--by-hand] [--careful]
 
-Starts the app on a home of its own, brings the set in without its folders, and sorts it in Chromium as somebody would
-who knows the right answers: first names some groups of look-alikes, then goes through the suggestions page by page,
-corrects wrong ones by pointing and pressing the number of the right class, and accepts the others; the last fifty are
-accepted unseen, with --careful they are corrected, too. By hand, the first picture has the focus and every picture gets
-the number of its class; the focus goes on by itself.
+Starts the app on a home of its own, drops the pictures of the set on it without their folders, and sorts them in
+Chromium as somebody would who knows the right answers: first names some groups of look-alikes, then goes through the
+suggestions page by page, corrects wrong ones by pointing and pressing the number of the right class, and accepts the
+others; the last fifty are accepted unseen, with --careful they are corrected, too. By hand, the first picture has the
+focus and every picture gets the number of its class; the focus goes on by itself.
 
 An action is a click, a key, or a class's name typed; moving the mouse is counted apart. Between two actions this
 person waits half a second.
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -164,7 +165,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
-        truth = bring_in(home, options.data, options.set)
+        truth = put_flat(home / "flat", options.data, options.set)
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
@@ -173,7 +174,7 @@ def main(arguments: list[str] | None = None) -> None:
         )
         try:
             _wait_for(port)
-            actions, seconds = _sort(port, truth, options.by_hand, options.careful)
+            actions, seconds = _sort(port, home / "flat", truth, options.by_hand, options.careful)
         finally:
             server.terminate()
             server.wait(20)
@@ -185,35 +186,35 @@ def main(arguments: list[str] | None = None) -> None:
     print(f"{total:6} actions, {seconds:.0f} s of the machine's time; {right} of {len(truth)} agree with their folders")
 
 
-def bring_in(home: Path, data: Path, name: str) -> dict[str, str]:
-    """Make the project “set” of all pictures, unsorted; returns the class of each by id."""
-    os.environ["IMGTAG_HOME"] = str(home)
-    from imgtag.data.importing import import_files
-    from imgtag.data.projects import create_project
-    from imgtag.data.sources import open_sources
-
+def put_flat(flat: Path, data: Path, name: str) -> dict[str, str]:
+    """Copy all pictures of the set into one folder; returns the class of each by id."""
     truth: dict[str, str] = {}
-    flat = home / "flat"
     flat.mkdir()
     for number, sample in enumerate(read_set(data, name)):
         path = Path(sample.path)
         if sample.sha256 not in truth:
             shutil.copy(path, flat / f"{number:04}{path.suffix}")
         truth.setdefault(sample.sha256, sample.label)
-    with open_sources(sorted(flat.iterdir())) as groups:
-        report = import_files(create_project("set"), groups, "the bench")
-        print(f"{report.added} pictures, {report.unsorted} unsorted")
     return truth
 
 
-def _sort(port: int, truth: dict[str, str], by_hand: bool, careful: bool) -> tuple[Counter[str], float]:
+def bring_in(page: Page, files: list[Path]) -> None:
+    """Make the project “set” and give it the files on the page Collect, then go on to sorting them."""
+    page.get_by_label("Name").fill("set")
+    page.get_by_role("button", name="Create").click()
+    page.locator("input.pick-files").set_input_files(files)
+    page.get_by_role("link", name=re.compile("^Sort [0-9]+ pictures")).click()
+    page.locator(".tile").first.wait_for()
+
+
+def _sort(port: int, flat: Path, truth: dict[str, str], by_hand: bool, careful: bool) -> tuple[Counter[str], float]:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=list(_FLAGS))
         page = browser.new_page(viewport={"width": 1440, "height": 900})
         page.set_default_timeout(1000 * _PATIENCE_S)
-        page.goto(f"http://127.0.0.1:{port}/label?project=set")
-        page.locator(".tile").first.wait_for()
+        page.goto(f"http://127.0.0.1:{port}")
+        bring_in(page, sorted(flat.iterdir()))
         person = Person(page, truth, careful)
         began = time.monotonic()
         if by_hand:

@@ -18,7 +18,7 @@ from imgtag.ui.suggestions import offer_names, offer_to_sort
 from imgtag.ui.take_out import export_area
 from imgtag.ui.text import count
 from imgtag.ui.trash import trash_area
-from imgtag.ui.waiting import watch_job
+from imgtag.ui.waiting import get_ready, watch_job
 from imgtag.ui.who import who
 from imgtag.ui.widgets import empty_state, page_title, show_flash
 
@@ -74,6 +74,7 @@ with st.container(horizontal=True):
         link("label", f"Sort {count(len(dataset.unsorted), 'picture')}")
 if dataset.unsorted:
     offer_names(project, dataset)
+    get_ready(project, dataset)
 offer_to_sort(project, dataset)
 if dataset.copies:
     st.warning(

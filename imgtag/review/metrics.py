@@ -7,7 +7,6 @@ test figures are the stricter ones.
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from imgtag.core import storage
 from imgtag.core.errors import NotFound
+from imgtag.review.intervals import wilson_interval
 from imgtag.training.runs import Run
 
 _ECE_BINS = 10
@@ -184,16 +184,6 @@ def evaluate(run: Run, split: str) -> Evaluation:
         per_class=per_class,
         confusion=confusion_matrix(labels, said, labels=classes),
     )
-
-
-def wilson_interval(right: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """95 % confidence interval of a share, 0 to 1 (Wilson 1927); sensible also for few pictures and 100 %."""
-    if not n:
-        return 0.0, 1.0
-    share = right / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
 
 
 def expected_calibration_error(predictions: Sequence[Prediction]) -> float:

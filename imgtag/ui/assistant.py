@@ -9,25 +9,20 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from imgtag.data import edits, history
-from imgtag.data.dataset import UNSORTED, Dataset, Picture
+from imgtag.data import history
+from imgtag.data.dataset import Dataset, Picture
 from imgtag.data.projects import Project
 from imgtag.training import ahead
-from imgtag.training.jobs import look_ahead
-from imgtag.ui.errors import shown_errors
-from imgtag.ui.text import count, literal, percent
-from imgtag.ui.waiting import last_result, looked_at, worked_out
-from imgtag.ui.who import who
-from imgtag.ui.widgets import flash
+from imgtag.ui.accepting import LEAST, accept_many, last_check, warn_of_thin
+from imgtag.ui.text import count, literal
+from imgtag.ui.waiting import MANY, get_ready, last_result, looked_at, worked_out
 
 if TYPE_CHECKING:
     from imgtag.training.assistant import Reliability, Suggestions
 
 ADDED, CLASS, UNSURE, ALIKE = "As they came", "By suggestion", "Least sure first", "Look-alikes"
-LEAST = 3  # pictures of a class before it is suggested
 _ALL = "All"
 _SUGGESTED_PAGE = 30  # after each page the suggestions learn from what was corrected
-_ENOUGH = 20  # held-out answers before their share says anything; unsorted pictures before help is worth it
 
 
 @dataclass(frozen=True)
@@ -60,15 +55,14 @@ def arranged(project: Project, dataset: Dataset, order: str) -> Arranged:
 
 def _offer_help(project: Project, dataset: Dataset) -> None:
     """Say which order would save work now, and get what it needs ready meanwhile."""
-    if len(dataset.unsorted) < _ENOUGH:
+    if len(dataset.unsorted) < MANY:
         return
     taught = sum(number >= LEAST for number in dataset.counts.values())
     if taught < 2:
         text = f"“{ALIKE}” shows groups of similar pictures, to be named in one step."
     else:
         text = f"“{CLASS}” proposes a class for each picture: accept a page at once, correct the rest."
-        if ahead.not_seen(project, [p.id for p in dataset.pictures]):
-            look_ahead(project)
+    get_ready(project, dataset)
     st.caption(f":material/lightbulb: {text}")
 
 
@@ -84,9 +78,20 @@ class _Page:
     tags: Mapping[str, tuple[str, float]]
 
 
+def _page_key(project: Project) -> str:
+    return f"suggested page {project.name}"
+
+
+def _show_page(project: Project, view: str, tags: Mapping[str, tuple[str, float]]) -> _Page:
+    """Put these suggestions on the page, in place of those that are there."""
+    before = st.session_state.get(_page_key(project))
+    page = st.session_state[_page_key(project)] = _Page(view, before.number + 1 if before else 0, tags)
+    return page
+
+
 def _suggested(project: Project, dataset: Dataset, least_sure: bool) -> Arranged:
     unsorted = _open_questions(dataset)
-    page: _Page | None = st.session_state.get(f"suggested page {project.name}")
+    page: _Page | None = st.session_state.get(_page_key(project))
     undecided = {i: tag for i, tag in page.tags.items() if i in unsorted and tag[0] in dataset.by_class} if page else {}
     found: Suggestions | None = _suggestions(project, dataset, fresh=not undecided)
     if found is None:
@@ -111,17 +116,20 @@ def _suggested(project: Project, dataset: Dataset, least_sure: bool) -> Arranged
     if page is None or page.view != view or not undecided:
         waiting = sorted((i for i in order if i in tags), key=lambda i: skipped[i])[:_SUGGESTED_PAGE]
         undecided = {i: tags[i] for i in waiting}
-        page = _Page(view, page.number + 1 if page else 0, undecided)
-        st.session_state[f"suggested page {project.name}"] = page
-    first = "Least sure first: what you decide here teaches the most." if least_sure else "Surest first."
+        page = _show_page(project, view, undecided)
+    check = last_check(project)
+    if check and page.tags is check.tags:
+        first = f"Drawn by chance from those with {check.least} % or more."
+    else:
+        first = "Least sure first: what you decide here teaches the most." if least_sure else "Surest first."
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"{first} Point at a wrong one and press the number of its class, then accept the rest.")
         others = sum(i in tags for i in order) > len(undecided)
         if others and st.button("Later", icon=":material/skip_next:", help="Show others first"):
             skipped.update(list(undecided))
-            st.session_state[f"suggested page {project.name}"] = _Page(view, page.number, {})
+            st.session_state[_page_key(project)] = _Page(view, page.number, {})
             st.rerun()
-    _warn_of_thin(project, dataset)
+    warn_of_thin(project, dataset)
     return Arranged([dataset.by_id[i] for i in undecided], undecided, page=f"suggested {view} {page.number}")
 
 
@@ -152,10 +160,7 @@ def _class_choice(
             label_visibility="collapsed",
         )
         rows = {i: (name, p) for name, rows in by_class.items() if chosen in (_ALL, name) for i, p in rows}
-        with st.popover("Accept many", icon=":material/done_all:"):
-            _warn_of_thin(project, dataset)
-            _accept_above(project, reliability, rows)
-            _accept_rest(project, rows)
+        accept_many(project, dataset, reliability, chosen, rows, lambda drawn: _show_page(project, chosen, drawn))
     return chosen
 
 
@@ -179,49 +184,6 @@ def _still_there(
     unsorted = _open_questions(dataset)
     left = {name: [r for r in rows if r[0] in unsorted] for name, rows in suggested.items() if name in dataset.by_class}
     return {name: rows for name, rows in left.items() if rows}
-
-
-def _warn_of_thin(project: Project, dataset: Dataset) -> None:
-    """Pictures of a class that cannot be suggested get a wrong suggestion."""
-    thin = [literal(project.display_name(name)) for name, number in dataset.counts.items() if number < LEAST]
-    if thin:
-        st.caption(
-            f":orange[:material/warning:] Not suggested yet, since they hold fewer than {LEAST} pictures: "
-            f"{', '.join(thin)}. Their pictures stand among the others here."
-        )
-
-
-def _accept_above(project: Project, reliability: Reliability, tags: Mapping[str, tuple[str, float]]) -> None:
-    """One click for all suggestions that are sure enough, and how far such suggestions can be trusted."""
-    st.markdown("**Accept without looking**")
-    least = st.slider("From", 50, 99, 95, format="%d %%", key=f"accept from {project.name}")
-    above = {i: name for i, (name, chance) in tags.items() if 100 * chance >= least}
-    right, asked = reliability.above(least / 100)
-    if asked < _ENOUGH:
-        st.caption("Too few pictures are sorted to measure how often suggestions as sure as this are right.")
-    else:
-        st.caption(
-            f"On your sorted pictures, suggestions as sure as this are right {percent(right / asked)} of the time "
-            f"({right:,} of {asked:,}). Each was asked without having been learnt, nor what was sorted with it."
-        )
-    if st.button(f"Accept all {len(above)} from {least} %", type="primary", disabled=not above):
-        _accept_unseen(project, above)
-
-
-def _accept_rest(project: Project, tags: Mapping[str, tuple[str, float]]) -> None:
-    """One click for all that is shown. No figure stands here: what a network believes of pictures that are unlike the
-    sorted ones, or of a class that it has not met, is worth nothing (on boats it said 95 % where 45 % were right)."""
-    st.markdown(f"**Accept all {len(tags)} that are left**")
-    st.caption("The last ones are the hardest: look at a page of them first.")
-    if st.button(f"Accept the rest: {len(tags)}"):
-        _accept_unseen(project, {i: name for i, (name, _) in tags.items()})
-
-
-def _accept_unseen(project: Project, labels: Mapping[str, str]) -> None:
-    with shown_errors():
-        done = edits.sort_pictures(project, labels, seen=UNSORTED, unseen="yes", who=who())
-        flash(f"{count(done.moved, 'suggestion')} accepted. This can be undone.")
-        st.rerun()
 
 
 # ----------------------------------------------------------------------------- look-alikes

@@ -16,6 +16,7 @@ from imgtag.ui.errors import show_error
 from imgtag.ui.text import literal
 from imgtag.ui.widgets import job_progress
 
+MANY = 20  # unsorted pictures before help is worth it
 _QUICK_S = 1.5
 
 
@@ -76,6 +77,12 @@ def watch_job(name: str, stop: str = "") -> None:
     job_progress(job)
     if stop and st.button(stop, key=f"stop {name}", icon=":material/stop:"):
         job.stop()
+
+
+def get_ready(project: Project, dataset: Dataset) -> None:
+    """Have the network look at unsorted pictures while the user still reads: they will want suggestions."""
+    if len(dataset.unsorted) >= MANY and ahead.not_seen(project, [p.id for p in dataset.pictures]):
+        look_ahead(project)
 
 
 def looked_at(project: Project, dataset: Dataset) -> bool:

@@ -1,0 +1,153 @@
+"""Accepting many suggestions at once, and how far that can be trusted.
+
+Two figures are shown. Held-out answers about sorted pictures are there at once but flatter: what is sorted first is
+easy, and of a class that nobody has named yet nothing can be known (boats-small after the first groups: 97 % of the
+sorted, 67 % of the others). So some of the pictures in question can be drawn at random and looked at.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from imgtag.data import edits
+from imgtag.data.dataset import UNSORTED, Dataset
+from imgtag.data.projects import Project
+from imgtag.review.intervals import wilson_interval
+from imgtag.ui.errors import shown_errors
+from imgtag.ui.text import count, literal, percent
+from imgtag.ui.who import who
+from imgtag.ui.widgets import flash
+
+if TYPE_CHECKING:
+    from imgtag.training.assistant import Reliability
+
+Tags = Mapping[str, tuple[str, float]]  # by picture id: the suggested class and its probability
+LEAST = 3  # pictures of a class before it is suggested
+_ENOUGH = 20  # held-out answers before their share says anything
+_DRAWN = 20
+
+
+@dataclass(frozen=True)
+class Check:
+    """Suggestions drawn at random from those of `view` (a class or all) with at least `least` per cent."""
+
+    view: str
+    least: int
+    tags: Tags
+
+
+def last_check(project: Project) -> Check | None:
+    """The check that somebody asked for last in this window."""
+    check: Check | None = st.session_state.get(f"check {project.name}")
+    return check
+
+
+def accept_many(
+    project: Project,
+    dataset: Dataset,
+    reliability: Reliability,
+    view: str,
+    tags: Tags,
+    show: Callable[[Tags], object],
+) -> None:
+    """Buttons that accept all of these suggestions, or those that are sure enough. `show` puts some on the page."""
+    key = f"accept many {project.name}"
+    opened = st.popover("Accept many", icon=":material/done_all:", key=key, on_change="rerun")
+    if not opened.open:
+        return
+
+    def check_some(above: Tags, least: int) -> None:
+        drawn = {i: above[i] for i in random.sample(sorted(above), _DRAWN)}
+        st.session_state[f"check {project.name}"] = Check(view, least, drawn)
+        st.session_state[key] = False
+        show(drawn)
+
+    with opened:
+        _choices(project, dataset, reliability, view, tags, check_some)
+
+
+def _choices(
+    project: Project,
+    dataset: Dataset,
+    reliability: Reliability,
+    view: str,
+    tags: Tags,
+    check_some: Callable[[Tags, int], None],
+) -> None:
+    warn_of_thin(project, dataset)
+    st.markdown("**Accept without looking**")
+    least = st.slider("From", 50, 99, 95, format="%d %%", key=f"accept from {project.name}")
+    above = {i: tag for i, tag in tags.items() if 100 * tag[1] >= least}
+    _held_out(reliability, least)
+    checked = _checked(project, dataset, view, least)
+    if len(above) > _DRAWN and not checked:
+        st.caption(
+            "Those that are still unsorted can be harder, above all while a class has no pictures yet. "
+            f"Look at {_DRAWN} of these {len(above)}, drawn by chance, to know."
+        )
+        st.button(
+            f"Check {_DRAWN} of them first",
+            type="primary",
+            icon=":material/fact_check:",
+            on_click=check_some,
+            args=(above, least),
+        )
+    if st.button(
+        f"Accept all {len(above)} from {least} %", type="primary" if checked else "secondary", disabled=not above
+    ):
+        _accept_unseen(project, above)
+    st.markdown(f"**Accept all {len(tags)} that are left**")
+    st.caption("The last ones are the hardest: look at a page of them first.")
+    if st.button(f"Accept the rest: {len(tags)}"):
+        _accept_unseen(project, tags)
+
+
+def _held_out(reliability: Reliability, least: int) -> None:
+    right, asked = reliability.above(least / 100)
+    if asked < _ENOUGH:
+        st.caption("Too few pictures are sorted to measure how often suggestions as sure as this are right.")
+    else:
+        st.caption(
+            f"On your sorted pictures, suggestions as sure as this are right {percent(right / asked)} of the time "
+            f"({right:,} of {asked:,}). Each was asked without having been learnt, nor what was sorted with it."
+        )
+
+
+def _checked(project: Project, dataset: Dataset, view: str, least: int) -> bool:
+    """Say how the check of these suggestions went; False when there was none, or it is not through."""
+    check = last_check(project)
+    if check is None or (check.view, check.least) != (view, least):
+        return False
+    decided = {i: dataset.by_id[i].label for i in check.tags if i in dataset.by_id}
+    if not decided or UNSORTED in decided.values():
+        return False
+    right = sum(label == check.tags[i][0] for i, label in decided.items())
+    low, high = wilson_interval(right, len(decided))
+    st.markdown(
+        f":material/fact_check: Of {len(decided)} of these, drawn by chance, **{right} were right** when you looked: "
+        f"expect between {percent(low)} and {percent(high)} of the others to be right."
+    )
+    return True
+
+
+def _accept_unseen(project: Project, tags: Tags) -> None:
+    with shown_errors():
+        labels = {i: name for i, (name, _) in tags.items()}
+        done = edits.sort_pictures(project, labels, seen=UNSORTED, unseen="yes", who=who())
+        flash(f"{count(done.moved, 'suggestion')} accepted. This can be undone.")
+        st.rerun()
+
+
+def warn_of_thin(project: Project, dataset: Dataset) -> None:
+    """Pictures of a class that cannot be suggested get a wrong suggestion."""
+    thin = [literal(project.display_name(name)) for name, number in dataset.counts.items() if number < LEAST]
+    if thin:
+        st.caption(
+            f":orange[:material/warning:] Not suggested yet, since they hold fewer than {LEAST} pictures: "
+            f"{', '.join(thin)}. Their pictures stand among the others here."
+        )
