@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +18,9 @@ from scipy.sparse.csgraph import connected_components
 
 from imgtag.core import storage
 from imgtag.core.errors import DiskFull, NoAccess
+from imgtag.data.crops import known_crops, search_crops
 from imgtag.data.dataset import Picture
-from imgtag.data.fingerprints import SIDE, Fingerprint, fingerprints
+from imgtag.data.fingerprints import SIDE, Fingerprint, Pair, fingerprints
 from imgtag.data.projects import Project
 
 ALIKE, _MOST_ALIKE = 0.6, 0.97
@@ -36,26 +36,24 @@ _BLOCK = 512  # rows compared at a time: memory stays flat
 _EMPTY = 0.5  # of a grey level: a blank picture is like nothing
 
 
-@dataclass(frozen=True)
-class Pair:
-    """Two pictures by id that are nearly the same; likeness `ALIKE` to 1."""
-
-    first: str
-    second: str
-    likeness: float
-
-
 def find_duplicates(
-    project: Project, pictures: Sequence[Picture], on_progress: Callable[[int, int], None] = lambda done, total: None
+    project: Project,
+    pictures: Sequence[Picture],
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    *,
+    thoroughly: bool = False,
 ) -> list[Pair]:
-    """The pairs among these pictures; what was compared before is remembered in the cache.
+    """The pairs among these pictures; what was compared is remembered. Pictures that cannot be read are like nothing.
 
-    on_progress: see `fingerprints`. Pictures that cannot be read are like nothing.
+    thoroughly: search also those that are cut out of another one; else only what was found before is among the pairs.
+    on_progress: see `fingerprints` and `search_crops`, one after the other.
     """
     found = fingerprints(project, pictures, on_progress)
+    if thoroughly and usual_limit(found) == ALIKE:  # digits, say, are all cut from the same cloth
+        search_crops(project, pictures, found, on_progress)
     compared, pairs, alike = _compared(project)
     if not found.keys() - compared:
-        return [p for p in pairs if p.first in found and p.second in found]
+        return _of_these(found, pairs, known_crops(project))
     now = usual_limit(found)
     if abs(now - alike) > _DRIFT:  # the pictures are of another kind by now: all are compared again
         compared, pairs, alike = set(), [], now
@@ -66,7 +64,14 @@ def find_duplicates(
     kept["pairs"] = [[p.first, p.second, p.likeness] for p in pairs]
     with contextlib.suppress(DiskFull, NoAccess):  # only slower then
         storage.write_json(_path(project), kept, durable=False)
-    return pairs
+    return _of_these(found, pairs, known_crops(project))
+
+
+def _of_these(found: Mapping[str, Fingerprint], *lists: list[Pair]) -> list[Pair]:
+    """The pairs of both lists whose pictures are there; each pair once, as it comes first."""
+    pairs = {frozenset((p.first, p.second)): p for pairs in reversed(lists) for p in pairs}
+    there = [p for p in pairs.values() if p.first in found and p.second in found]
+    return sorted(there, key=lambda p: (-p.likeness, p.first, p.second))
 
 
 def same_shots(project: Project, pictures: Sequence[Picture]) -> list[list[str]]:

@@ -56,6 +56,15 @@ class Fingerprint:
     measures: Measures
 
 
+@dataclass(frozen=True)
+class Pair:
+    """Two pictures by id that are nearly the same; likeness up to 1."""
+
+    first: str
+    second: str
+    likeness: float
+
+
 def take_fingerprint(picture: Decoded, facts: Facts) -> Fingerprint:
     """The fingerprint of a decoded picture of at least 256 pixels, or all it has."""
     grey, tones = greys(picture, DECODED_AT, SIDE)

@@ -92,9 +92,9 @@ def _names(group: Sequence[Picture]) -> str:
 
 
 def check(dataset: Dataset, on_progress: Callable[[int, int], None] = lambda done, total: None) -> Health:
-    """Look at every picture of the project. on_progress: see `fingerprints`."""
+    """Look at every picture of the project. on_progress: see `fingerprints` and `search_crops`, one after the other."""
     found = fingerprints(dataset.project, dataset.pictures, on_progress)
-    pairs = find_duplicates(dataset.project, dataset.pictures)
+    pairs = find_duplicates(dataset.project, dataset.pictures, on_progress, thoroughly=True)
     by_id = dataset.by_id
     near = joined((p.first, p.second) for p in pairs)
     leaking = leaks(dataset.project, dataset.labelled, [(p.first, p.second) for p in pairs], near)

@@ -119,6 +119,13 @@ def greys(picture: Decoded, longest: int, side: int) -> tuple[np.ndarray, np.nda
     return np.asarray(grey), np.asarray(grey.resize((side, side), Image.Resampling.BOX))
 
 
+def grey_part(picture: Decoded, part: tuple[float, float, float, float], side: int) -> np.ndarray:
+    """Brightness, float32 (side, side), of a part (left, top, right, bottom as shares of the sides), squeezed."""
+    width, height = picture.size
+    box = (part[0] * width, part[1] * height, part[2] * width, part[3] * height)
+    return np.asarray(picture.convert("L").resize((side, side), Image.Resampling.BILINEAR, box=box), np.float32)
+
+
 def to_input(picture: Decoded, shorter: int, side: int) -> np.ndarray:
     """Network input: shorter side scaled to `shorter`, central square of `side` pixels cut out.
 

@@ -76,6 +76,7 @@ class _Candidate:
     sha: str
 
 
+_THOROUGHLY_UP_TO = 1000  # pictures: some seconds; in larger sets, the health check searches for cut-outs
 _Decoded = tuple[Facts, Fingerprint]
 
 
@@ -145,7 +146,7 @@ def import_files(
         dataset = look(project)
         if todo and not should_stop():  # now, where it is waited for, not when a training begins
             on_progress(Progress(len(todo), len(todo), "comparing with one another"))
-            find_duplicates(project, dataset.pictures)
+            find_duplicates(project, dataset.pictures, thoroughly=len(dataset.pictures) <= _THOROUGHLY_UP_TO)
     report.stopped = should_stop()
     report.label_files = _label_files(plans, class_folders(project), report)
     report.classes = dataset.counts

@@ -97,11 +97,13 @@ def test_handwritten_digits_are_no_duplicates_of_each_other() -> None:
     assert not found.problems
 
 
-def test_progress_is_told_once_for_every_picture(project: Project) -> None:
+def test_progress_is_told_once_for_every_picture_and_every_window(project: Project) -> None:
     write_tree(project.images, {f"a/{n}.png": encode(scene(n)) for n in range(5)})
     said: list[tuple[int, int]] = []
     check(look(project), lambda done, total: said.append((done, total)))
-    assert said == [(n, 5) for n in range(1, 6)]
+    assert said[:5] == [(n, 5) for n in range(1, 6)]
+    windows = said[5][1]
+    assert said[5:] == [(n, windows) for n in range(windows)], "then the search for cut-outs"
 
 
 def test_copies_in_the_same_class_go_to_the_trash_and_those_of_two_classes_stay(project: Project) -> None:
