@@ -153,9 +153,9 @@ def _problems(project: Project, dataset: Dataset, found: Health) -> None:
 def _near(project: Project, dataset: Dataset, found: Health) -> None:
     pictures = [p for group in found.near for p in group]
     st.markdown(
-        f"**{count(len(found.near), 'group')} of pictures show nearly the same**, such as bursts, parts of another picture or "
-        "pictures that were saved again. That is no mistake: they stay on one side of the split. Trash those that you do "
-        "not need."
+        f"**{count(len(found.near), 'group')} of pictures show nearly the same**: bursts, parts of another picture, "
+        "pictures that were saved again. That is no mistake: they stay on one side of the split. Trash those that you "
+        "do not need."
     )
     _grid(project, dataset, pictures, "near", _sides(project))
 
