@@ -122,7 +122,8 @@ def cross_validate(
 ) -> tuple[int, int, list[float]] | None:
     """How many of these pictures a head recognises that has not learnt them, of how many, and the share fold by fold.
 
-    Pictures of the same shot are held out together. None where there are not two classes to tell apart.
+    Pictures of the same shot are held out together. The strength is chosen from all, which flatters the figure
+    a little. None where there are not two classes to tell apart.
     """
     known = [p for p in pictures if p.id in features]
     classes = sorted({p.label for p in known})
