@@ -23,6 +23,7 @@ _FOLDER = Path(__file__).parent / "components"
 _WORDS = {
     "selected": "chosen",
     "hint": "Click, drag or Shift+arrows to choose. Keys: 1 to 9 or a class's name, Delete, Space to enlarge.",
+    "touch_hint": "Tap pictures to choose them, then tap their class.",
     "all": "All",
     "none": "None",
     "invert": "Invert",

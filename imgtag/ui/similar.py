@@ -12,6 +12,7 @@ from imgtag.ui.grid import sort_grid, tile
 from imgtag.ui.sorting import asked_for, carry_out, forget_asked, targets_of
 from imgtag.ui.text import literal
 from imgtag.ui.waiting import looked_at, worked_out
+from imgtag.ui.widgets import scroll_to_top
 
 _MOST = 60
 
@@ -21,9 +22,13 @@ def similar_area(project: Project, dataset: Dataset) -> bool:
     id_ = asked_for(project)
     if id_ not in dataset.by_id:
         return False
+    if st.session_state.get("similar shown") != id_:  # the button may have been far below
+        st.session_state["similar shown"] = id_
+        scroll_to_top()
     st.subheader(f"Similar to {literal(dataset.by_id[id_].name)}", anchor=False)
     if st.button("Back to sorting", icon=":material/arrow_back:"):
         forget_asked(project)
+        st.session_state.pop("similar shown", None)
         st.rerun()
     if not looked_at(project, dataset):
         return True

@@ -92,7 +92,8 @@ function paint(state) {
     if (state.sorts) tile.firstChild.setAttribute("aria-pressed", chosen);
   }
   if (state.counter) {
-    const { selected, hint } = state.data.words;
+    const { selected, touch_hint } = state.data.words;
+    const hint = matchMedia("(hover: none)").matches ? touch_hint : state.data.words.hint;
     state.counter.textContent = state.note || (state.chosen.size ? `${state.chosen.size} ${selected}` : hint);
     const { accept_all, accept_chosen } = state.data.words;
     state.accept.hidden = !state.data.accepts || !state.items.length;
