@@ -120,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
     exporting.add_argument(
         "--format", default="bundle", choices=("bundle", "onnx", "openvino", "torchscript", "report", "dataset")
     )
-    with_project(verb("suspects", commands.planned("The list of suspicious labels"), "labels that look wrong"))
+    with_project(verb("suspects", commands.list_suspects, "labels that look wrong"))
     checking = with_project(verb("check", commands.check_pictures, "integrity and health of the data"))
     checking.add_argument(
         "--fix", action="store_true", help="trash copies and unreadable files, let no shot stand in two splits"

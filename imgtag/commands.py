@@ -186,14 +186,34 @@ def export_project(options: argparse.Namespace) -> Result:
     return {"path": str(path), "pictures": pictures}
 
 
-def planned(what: str) -> Command:
-    """A verb that says it is not there yet."""
+def list_suspects(options: argparse.Namespace) -> Result:
+    """Labels that look wrong, worst first."""
+    from imgtag.data.dataset import look
+    from imgtag.data.duplicates import same_shots
+    from imgtag.data.history import decided, place
+    from imgtag.review.suspects import find_suspects
+    from imgtag.training.ahead import seen_by_all
+    from imgtag.training.looker import look_now
 
-    def refuse(options: argparse.Namespace) -> Result:
-        find_project(options.project)
-        raise _not_yet(what)
-
-    return refuse
+    project = find_project(options.project)
+    look_now(project)
+    dataset = look(project)
+    ids = [p.id for p in dataset.labelled]
+    shots = same_shots(project, dataset.labelled)
+    found = find_suspects(dataset.labelled, seen_by_all(project, ids), shots, decided(project))
+    rows = [
+        {
+            "file": place(project, dataset.by_id[s.id].path),
+            "label": s.label,
+            "suggested": s.suggested,
+            "score": round(s.score, 5),
+        }
+        for s in found
+    ]
+    for row in rows:
+        _say(options, f"{row['score']:.3f}  {row['file']}  looks like {row['suggested']}")
+    _say(options, f"{len(rows)} of {len(ids)} labels look wrong.")
+    return rows
 
 
 def _create(name: str) -> Project:

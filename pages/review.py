@@ -3,21 +3,31 @@
 import streamlit as st
 
 from imgtag.core.errors import NotFound
+from imgtag.data.dataset import look
 from imgtag.review.metrics import evaluate
 from imgtag.training.runs import list_runs
 from imgtag.ui import charts
+from imgtag.ui.comparison import comparison_area
 from imgtag.ui.evaluation import choose_cell, headline, per_class_table, prediction_grid
 from imgtag.ui.navigation import link, require_project
 from imgtag.ui.runs import choose_run, say_refit
+from imgtag.ui.suspects import suspects_area
 from imgtag.ui.widgets import empty_state, page_title, show_flash
 
 WORST = 24
 CELL_PICTURES = 60
+FIGURES, MISTAKES, LABELS, COMPARISON = "Figures", "Mistakes", "Wrong labels?", "Comparison"
+PARTS = [FIGURES, MISTAKES, LABELS, COMPARISON]
 SPLITS = {"val": "Validation pictures", "test": "Test pictures"}
 
 project = require_project()
 show_flash()
 page_title("Review", "How good is the model, and which pictures does it get wrong?")
+part = st.segmented_control("Part", PARTS, default=PARTS[0], required=True, key="part", label_visibility="collapsed")
+if part == LABELS:
+    suspects_area(project, look(project))
+    st.stop()
+
 runs = [run for run in list_runs(project) if run.has_model]
 if not runs:
     empty_state(
@@ -32,10 +42,13 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
     wanted = st.session_state.pop("review run", None)
     if wanted in {run.id for run in runs}:
         st.session_state["run"] = wanted
-    run = choose_run(runs, key="run")
+    run = choose_run(runs, key="run") if part != COMPARISON else runs[0]
     split = st.segmented_control(
         "Checked on", list(SPLITS), format_func=SPLITS.__getitem__, default="val", key="split", required=True
     )
+if part == COMPARISON:
+    comparison_area(runs, split)
+    st.stop()
 names = {c: run.display_name(c) for c in run.classes}
 try:
     found = evaluate(run, split)
@@ -43,9 +56,13 @@ except NotFound as nothing:
     st.info(f"{nothing.title} {nothing.explanation} {nothing.next_step}", icon=":material/info:")
     st.stop()
 
-headline(found)
-if split == "val":
-    say_refit(run)
+if part == FIGURES:
+    headline(found)
+    if split == "val":
+        say_refit(run)
+    st.subheader("Class by class", anchor=False, help="scikit-learn's classification report.")
+    per_class_table(found, names)
+    st.stop()
 
 st.subheader("What is taken for what", anchor=False, help="The confusion matrix.")
 st.caption(
@@ -69,6 +86,3 @@ st.subheader(
 )
 st.caption("Often these are wrong labels or odd pictures: the best place to start mending.")
 prediction_grid(run, found.top_losses(WORST), names, key=f"worst {run.id} {split}")
-
-st.subheader("Class by class", anchor=False, help="scikit-learn's classification report.")
-per_class_table(found, names)

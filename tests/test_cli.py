@@ -232,8 +232,18 @@ def test_a_failed_training_is_an_error_with_its_reason(ready: Path, tmp_path: Pa
 
 PLANNED = {
     "export": ("--to", "out"),
-    "suspects": (),
 }
+
+
+def test_suspects_name_the_wrong_label_and_its_better(ready: Path, tmp_path: Path) -> None:
+    source = toys(tmp_path / "source")
+    (source / "cat" / "7.png").rename(source / "dog" / "a-cat.png")
+    as_json("import", "pets", source)
+    rows = as_json("suspects", "pets")
+    assert rows[0]["file"].startswith("images/dog/a-cat")
+    assert (rows[0]["label"], rows[0]["suggested"]) == ("dog", "cat")
+    assert 0.5 < rows[0]["score"] <= 1
+    assert set(rows[0]) == {"file", "label", "suggested", "score"}
 
 
 @pytest.mark.parametrize("verb", PLANNED)

@@ -72,6 +72,15 @@ def sort_pictures(
     return replace(left, moved=len(moves))
 
 
+def keep_labels(project: Project, ids: Sequence[str], **who: str) -> Change:
+    """Write down that somebody was asked about the labels of these pictures and found them right; can be undone."""
+    with locks.locked(project.lock):
+        found, left = _where_seen(look(project), ids, None)
+        kept = [p for p in found if p.label]
+        remember(project, "keep", [Move(p.id, place(project, p.path), place(project, p.path)) for p in kept], **who)
+    return replace(left, moved=len(kept))
+
+
 def trash_pictures(project: Project, ids: Sequence[str], *, seen: str | None = None, **who: str) -> Change:
     """Move pictures to the trash, where their old place stays visible as a path. See `move_pictures`."""
     with locks.locked(project.lock):

@@ -21,6 +21,7 @@ _IN_WORDS = {
     "trash": "trashing",
     "restore": "restoring",
     "doubt": "setting aside",
+    "keep": "keeping the label of",
     "rename class": "renaming the class of",
     "merge classes": "merging the classes of",
     "trash class": "trashing the class of",
@@ -141,6 +142,20 @@ def sorting_steps(project: Project) -> tuple[dict[str, str], set[str]]:
             steps.update(dict.fromkeys(ids, str(row["batch"])))
             unseen = unseen | ids if row.get("unseen") else unseen - ids
     return steps, unseen
+
+
+def decided(project: Project) -> dict[str, str]:
+    """Pictures about whose label somebody was asked, by id, and the label that was kept or given, as far as it was not
+    taken back."""
+    rows = storage.read_json_lines(project.history)
+    taken_back = {row.get("undoes") for row in rows if row.get("action") == "undo"}
+    found: dict[str, str] = {}
+    for row in rows:
+        if (row.get("action") == "keep" or row.get("decided")) and row["batch"] not in taken_back:
+            found |= {
+                str(m[0]): Path(m[2]).parent.name for m in row.get("moves", []) if str(m[2]).startswith("images/")
+            }
+    return found
 
 
 def trashed_ids(project: Project) -> set[str]:

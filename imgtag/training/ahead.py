@@ -61,6 +61,14 @@ def seen_by(project: Project, ids: Sequence[str]) -> Backbone:
     return LOOKERS[1] if better and better >= quick else LOOKERS[0]
 
 
+def seen_by_all(project: Project, ids: Sequence[str]) -> list[dict[str, np.ndarray]]:
+    """The features by each network that has seen as many of these pictures as the one that has seen the most."""
+    wanted = set(ids)
+    seen_ids = {row.name: cached_ids(project.cache, row) & wanted for row in LOOKERS}
+    most = max(map(len, seen_ids.values()))
+    return [cached_features(project.cache, row, ids) for row in LOOKERS if most and len(seen_ids[row.name]) == most]
+
+
 def seen(project: Project, ids: Sequence[str]) -> dict[str, np.ndarray]:
     """The features, float16 (D,), of those of these pictures that were looked at, all by one network."""
     return cached_features(project.cache, seen_by(project, ids), ids)

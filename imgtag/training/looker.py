@@ -22,6 +22,14 @@ from imgtag.training.features import Features, Unreadable, cached_ids, compute_f
 from imgtag.training.worker import lower_priority, tune_allocator
 
 _TELL_EVERY_S = 0.5
+_PATIENCE_S = 3600.0
+
+
+def look_now(project: Project) -> None:
+    """Compute the features that are missing in this process, waiting for a looker that is at it. Raises NotFound when
+    a network is not to be had."""
+    with locks.locked(project.cache / LOCK, wait_s=_PATIENCE_S):
+        _look(project)
 
 
 def main(project_dir: str) -> int:
@@ -32,8 +40,7 @@ def main(project_dir: str) -> int:
     project = Project(Path(project_dir).absolute())
     try:
         with locks.locked(project.cache / LOCK, wait_s=0.1):
-            for row in LOOKERS if len(look(project).pictures) <= TWICE_UP_TO else LOOKERS[:1]:
-                look_with(project, row)
+            _look(project)
     except Conflict:  # another one is at it
         return 0
     except ImgtagError as error:
@@ -44,6 +51,11 @@ def main(project_dir: str) -> int:
             storage.remove_folder(project.cache)
             storage.remove_if_empty(project.path)
     return 0
+
+
+def _look(project: Project) -> None:
+    for row in LOOKERS if len(look(project).pictures) <= TWICE_UP_TO else LOOKERS[:1]:
+        look_with(project, row)
 
 
 def look_with(project: Project, row: Backbone) -> None:

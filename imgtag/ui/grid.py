@@ -40,7 +40,9 @@ _WORDS = {
     "type_class": "Type the name of a class",
     "trash": "Trash",
     "accept_all": "Accept all {count} (Enter)",
+    "accept_one": "Take the proposal (Enter)",
     "accept_chosen": "Accept {count} chosen (Enter)",
+    "keep": "Keep the label (0)",
     "undo": "Undo",
     "similar": "Find similar",
     "unsorted": "Back to unsorted",
@@ -49,6 +51,7 @@ _WORDS = {
     "told_class": "{count} moved to the new class {target}",
     "told_trash": "{count} moved to the trash",
     "told_accept": "{count} suggestions accepted",
+    "told_keep": "{count} labels kept",
     "told_similar": "Looking for similar pictures",
     "told_undo": "Taken back",
 }
@@ -107,8 +110,8 @@ class Target:
 
 @dataclass(frozen=True)
 class Step:
-    """What a person did in a grid: "move" or "class" (a new one) to `target`, "accept", "trash", "similar" (show what
-    looks like this one) or "undo".
+    """What a person did in a grid: "move" or "class" (a new one) to `target`, "accept", "keep" (the label is right),
+    "trash", "similar" (show what looks like this one) or "undo".
 
     seen: the class that the pictures had where they were chosen, "" for unsorted; None where classes were mixed.
     """
@@ -147,6 +150,7 @@ def sort_grid(
     page: str = "",
     undo: str = "",
     accepts: bool = False,
+    keeps: bool = False,
     preselect: bool = False,
     similar: bool = False,
     doubtful: bool = False,
@@ -156,8 +160,8 @@ def sort_grid(
 
     place: the class whose pictures are shown, "" for the unsorted, None for a mixture; page: which of them.
     undo: what an undo would take back, in words. accepts: the tiles tell suggestions, which can be accepted.
-    preselect: all are chosen when they appear. similar: it can be asked what looks like a picture. doubtful: some
-    stand in `place` and in another class, so that `place` can be chosen, too.
+    keeps: it can be said that a label is right. preselect: all are chosen when they appear. similar: it can be asked
+    what looks like a picture. doubtful: some stand in `place` and in another class, so that `place` can be chosen, too.
     `apply` is called for every step in the order in which they were made, before the page is drawn again.
     """
 
@@ -177,6 +181,7 @@ def sort_grid(
         "place": place,
         "undo": undo,
         "accepts": accepts,
+        "keeps": keeps,
         "preselect": preselect,
         "similar": similar,
         "doubtful": doubtful,

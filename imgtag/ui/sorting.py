@@ -27,13 +27,19 @@ def targets_of(project: Project, dataset: Dataset) -> list[Target]:
     return [Target(c, shown.get(c) or c, number, keys.get(c, 0)) for c, number in dataset.counts.items()]
 
 
-def carry_out(project: Project, step: Step, suggested: Mapping[str, str] | None = None) -> None:
-    """Do one step and leave a message about it. suggested: the class that each picture's tile proposes, by id."""
+def carry_out(
+    project: Project, step: Step, suggested: Mapping[str, str] | None = None, *, decides: bool = False
+) -> None:
+    """Do one step and leave a message about it. suggested: the class that each picture's tile proposes, by id.
+
+    decides: the labels were in question, so that what is chosen now is not asked again.
+    """
     if step.action == "similar":
         st.session_state[_similar(project)] = step.ids[0]
         return
     try:
-        flash(_carried_out(project, step, suggested or {}, who()))
+        named = {"who": who(), **({"decided": "yes"} if decides else {})}
+        flash(_carried_out(project, step, suggested or {}, named))
     except ImgtagError as error:
         flash_error(error)
 
@@ -59,25 +65,30 @@ def _similar(project: Project) -> str:
     return f"similar to {project.name}"
 
 
-def _carried_out(project: Project, step: Step, suggested: Mapping[str, str], name: str) -> str:
+def _carried_out(project: Project, step: Step, suggested: Mapping[str, str], named: Mapping[str, str]) -> str:
     if step.action == "accept":
         labels = {id_: suggested[id_] for id_ in step.ids if id_ in suggested}
-        done = edits.sort_pictures(project, labels, seen=step.seen, who=name)
+        done = edits.sort_pictures(project, labels, seen=step.seen, **named)
         return f"{count(done.moved, 'suggestion')} accepted." + _left_alone(project, done)
     if step.action == "undo":
         what = history.last_change(project)
         if what.startswith("adding"):
             return f"The last change was {what}: an import is taken back on the page Collect."
-        others = [str(row["who"]) for row in history.last_batch(project) if row.get("who", name) != name]
+        others = [
+            str(row["who"]) for row in history.last_batch(project) if row.get("who", named["who"]) != named["who"]
+        ]
         if others:
             return f"The last change was {what}, by {others[0]}. It can be taken back on the page Collect."
-        done = edits.undo(project, who=name)
+        done = edits.undo(project, who=named["who"])
         return f"Taken back: {what}." + _left_alone(project, done)
+    if step.action == "keep":
+        done = edits.keep_labels(project, step.ids, who=named["who"])
+        return f"{count(done.moved, 'label')} kept." + _left_alone(project, done)
     if step.action == "trash":
-        done = edits.trash_pictures(project, step.ids, seen=step.seen, who=name)
+        done = edits.trash_pictures(project, step.ids, seen=step.seen, who=named["who"])
         return f"{count(done.moved, 'picture')} moved to the trash." + _left_alone(project, done)
     target = _ensure_class(project, step.target) if step.action == "class" else step.target
-    done = edits.move_pictures(project, step.ids, target, seen=step.seen, who=name)
+    done = edits.move_pictures(project, step.ids, target, seen=step.seen, **named)
     where = f"“{project.display_name(target)}”" if target else "unsorted"
     return f"{count(done.moved, 'picture')} moved to {where}." + _left_alone(project, done)
 

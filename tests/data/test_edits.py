@@ -347,12 +347,30 @@ def test_two_processes_that_sort_the_same_pictures_lose_none(shapes: Project) ->
     assert {id_: history.place(shapes, dataset.picture(id_).path) for id_ in last} == last
 
 
+def test_a_kept_label_is_remembered_and_can_be_asked_about_again_after_undo(shapes: Project) -> None:
+    write_tree(shapes.unsorted, {"new.png": picture("green", 1)})
+    first, second = (p.id for p in look(shapes).by_class["circle"][:2])
+    [new] = look(shapes).unsorted
+    assert edits.keep_labels(shapes, [first, new.id, "nobody"]) == edits.Change(1, ("nobody",))
+    edits.sort_pictures(shapes, {second: "square"}, decided="yes")
+    assert history.decided(shapes) == {first: "circle", second: "square"}
+    assert history.entries(shapes)[1].what == "keeping the label of 1 picture"
+    edits.move_pictures(shapes, [first], "square")
+    assert history.decided(shapes)[first] == "circle", "whoever moves it later does not answer the same question"
+    for _ in range(3):
+        edits.undo(shapes)
+    assert history.decided(shapes) == {}
+    assert labels(shapes)[second] == "circle"
+
+
 # ----------------------------------------------------------------------------- anything in any order
 
 NAMES = ("circle", "square", "CIRCLE", "box")
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["import", "move", "move", "unsort", "trash", "restore", "merge", "rename", "drop", "undo"]),
+        st.sampled_from(
+            ["import", "move", "move", "unsort", "trash", "restore", "merge", "rename", "drop", "keep", "undo"]
+        ),
         st.integers(0, 30),
         st.integers(0, 30),
     ),
@@ -382,6 +400,8 @@ def carry_out(project: Project, step: tuple[str, int, int], tmp_path: Path) -> s
         edits.trash_pictures(project, chosen)
     elif action == "restore":
         edits.restore_pictures(project, edits.trashed_pictures(project)[a % 3 :][:2])
+    elif action == "keep":
+        edits.keep_labels(project, chosen)
     elif action == "merge":
         edits.merge_classes(project, source, target)
     elif action == "rename":

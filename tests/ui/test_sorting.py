@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import streamlit as st
 
-from imgtag.data import edits
+from imgtag.data import edits, history
 from imgtag.data.dataset import look
 from imgtag.data.importing import import_files
 from imgtag.data.projects import Project
@@ -67,6 +67,17 @@ def test_what_is_refused_is_said_with_its_reason(step: Step, reason: str, shapes
     carry_out(shapes, step)
     assert reason in said()
     assert [icon for _, icon in st.session_state["_messages"]] == [":material/error:"]
+
+
+def test_decisions_about_labels_in_question_are_remembered(shapes: Project) -> None:
+    first, second, third = ids(shapes, "circle")[:3]
+    carry_out(shapes, Step("keep", (first,), "", None), {first: "square"}, decides=True)
+    assert said() == "1 label kept."
+    carry_out(shapes, Step("accept", (second,), "", None), {second: "square"}, decides=True)
+    carry_out(shapes, Step("move", (third,), "square", None), {}, decides=True)
+    assert history.decided(shapes) == {first: "circle", second: "square", third: "square"}
+    carry_out(shapes, Step("undo", (), "", None), decides=True)
+    assert third not in history.decided(shapes)
 
 
 def test_targets_have_names_to_show_numbers_and_keys(shapes: Project) -> None:

@@ -9,7 +9,7 @@ function act(state, action, ids = [], target = "") {
   const seen = state.data.place;
   state.log = state.log.filter((entry) => entry.seq > state.applied);
   state.log.push({ seq: ++state.seq, action, ids, target, seen });
-  const leaves = !["undo", "similar"].includes(action) && (action === "trash" || action === "accept" || target !== seen);
+  const leaves = !["undo", "similar"].includes(action) && (["trash", "accept", "keep"].includes(action) || target !== seen);
   if (leaves) {
     ids.forEach((id) => { state.chosen.delete(id); state.leaving.set(id, state.seq); });
     state.anchor = undefined;
@@ -72,8 +72,9 @@ function dropTarget(made, drop) {
   return made;
 }
 
-// What an accepted suggestion is about: what is chosen, else the whole page.
+// What an accepted suggestion is about: what is chosen, else the whole page; of labels in question one at a time.
 function acceptable(state) {
+  if (state.data.keeps) return subject(state);
   return state.chosen.size ? chosenOnes(state) : state.items.map((item) => item.id);
 }
 
@@ -111,8 +112,9 @@ function commands(state) {
   const trash = () => act(state, "trash", chosenOnes(state));
   state.back = button("", words.undo, () => act(state, "undo"));
   state.accept = button("accept", "", () => act(state, "accept", acceptable(state)));
+  state.keep = button("", words.keep, () => act(state, "keep", chosenOnes(state)));
   state.similar = button("", words.similar, () => act(state, "similar", chosenOnes(state).slice(0, 1)));
-  return [state.accept, dropTarget(button("", words.trash, trash), trash), state.back, state.similar];
+  return [state.accept, state.keep, dropTarget(button("", words.trash, trash), trash), state.back, state.similar];
 }
 
 // A field for typed class names: the first that fits is taken with Enter, a name that is none yet becomes a class.

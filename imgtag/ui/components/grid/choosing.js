@@ -125,11 +125,12 @@ function onKey(state, event) {
   else if (control || event.altKey) done = false;
   else if (key === "Escape") chooseNone(state);
   else if (key === " ") openViewer(state, state.focus);
-  else if (justArrived(state) && /^(Enter|Delete|Backspace|[1-9])$/.test(key)) done = true;  // nobody has seen these yet
+  else if (justArrived(state) && /^(Enter|Delete|Backspace|[0-9])$/.test(key)) done = true;  // nobody has seen these yet
   else if (key === "Enter" && state.data.accepts) { if (!event.repeat) act(state, "accept", acceptable(state)); }
   else if (key === "Enter") state.focus && click(state, state.focus, event);
   else if (event.repeat) done = false;  // a key held down must not sort or trash one picture after the other
   else if (key === "Delete" || key === "Backspace") act(state, "trash", subject(state));
+  else if (key === "0" && state.data.keeps) act(state, "keep", subject(state));
   else if (/^[1-9]$/.test(key)) assignNumber(state, Number(key), subject(state));
   else if (key.length === 1 && /[\p{L}\p{N}/]/u.test(key)) openPalette(state, key === "/" ? "" : key);
   else done = false;

@@ -95,9 +95,13 @@ function paint(state) {
     const { selected, touch_hint } = state.data.words;
     const hint = matchMedia("(hover: none)").matches ? touch_hint : state.data.words.hint;
     state.counter.textContent = state.note || (state.chosen.size ? `${state.chosen.size} ${selected}` : hint);
-    const { accept_all, accept_chosen } = state.data.words;
+    const { accept_all, accept_chosen, accept_one } = state.data.words;
+    state.accept.disabled = state.data.keeps && !state.chosen.size;
     state.accept.hidden = !state.data.accepts || !state.items.length;
-    state.accept.textContent = (state.chosen.size ? accept_chosen : accept_all).replace("{count}", acceptable(state).length);
+    const all = state.data.keeps ? accept_one : accept_all;  // of labels in question, never a whole page
+    state.accept.textContent = (state.chosen.size ? accept_chosen : all).replace("{count}", state.chosen.size || state.items.length);
+    state.keep.hidden = !state.data.keeps;
+    state.keep.disabled = !state.chosen.size;
     state.similar.hidden = !state.data.similar;
     state.similar.disabled = state.chosen.size !== 1;
   }

@@ -1,0 +1,67 @@
+"""Labels that look wrong: planted mistakes come first, with the right proposal; what was decided is not asked again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from imgtag.data.dataset import Picture
+from imgtag.review.suspects import find_suspects
+
+CLASSES = ("cat", "dog", "owl")
+
+
+def cloud(seed: int, each: int = 20) -> tuple[list[Picture], dict[str, np.ndarray]]:
+    """Pictures of three classes whose features (8) lie around one point for each class."""
+    rng = np.random.default_rng(seed)
+    pictures, features = [], {}
+    for k, name in enumerate(CLASSES):
+        for n in range(each):
+            id_ = f"{name}-{n}"
+            pictures.append(Picture(id_, Path(f"{id_}.png"), name, 1))
+            features[id_] = (3 * np.eye(8)[k] + rng.normal(0, 0.5, 8)).astype(np.float16)
+    return pictures, features
+
+
+def mislabelled(pictures: list[Picture], wrong: dict[str, str]) -> list[Picture]:
+    """The same pictures, some under another label."""
+    return [Picture(p.id, p.path, wrong.get(p.id, p.label), p.size) for p in pictures]
+
+
+def test_planted_mistakes_come_first_with_the_right_proposal() -> None:
+    pictures, features = cloud(0)
+    wrong = {"cat-3": "dog", "owl-7": "cat", "dog-11": "owl"}
+    found = find_suspects(mislabelled(pictures, wrong), [features])
+    assert {s.id for s in found[:3]} == set(wrong)
+    assert {s.id: s.suggested for s in found[:3]} == {"cat-3": "cat", "owl-7": "owl", "dog-11": "dog"}
+    assert all(0.7 < s.score <= 1 for s in found[:3])
+    assert len(found) <= 4, "what is right is not suspected"
+
+
+def test_what_somebody_decided_is_not_asked_again_unless_the_label_changed() -> None:
+    pictures, features = cloud(1)
+    labelled = mislabelled(pictures, {"cat-3": "dog"})
+    assert "cat-3" in {s.id for s in find_suspects(labelled, [features])}
+    assert "cat-3" not in {s.id for s in find_suspects(labelled, [features], decided={"cat-3": "dog"})}
+    assert "cat-3" in {s.id for s in find_suspects(labelled, [features], decided={"cat-3": "cat"})}
+
+
+def test_twins_do_not_vouch_for_each_other() -> None:
+    """Two shots of one cat, both called dog: each alone would be learnt from the other."""
+    pictures, features = cloud(2)
+    far = np.array([9, 0, 0, 0, 0, 0, 0, 9], np.float16)  # unlike all others, so that only the twin tells
+    features |= {"cat-3": far, "cat-4": far}
+    labelled = mislabelled(pictures, {"cat-3": "dog", "cat-4": "dog"})
+    alone = {s.id: s.score for s in find_suspects(labelled, [features])}
+    together = {s.id: s.score for s in find_suspects(labelled, [features], shots=[["cat-3", "cat-4"]])}
+    assert min(together["cat-3"], together["cat-4"]) > max(alone.get("cat-3", 0.5), alone.get("cat-4", 0.5))
+
+
+@pytest.mark.parametrize("kept", [0, 20])
+def test_without_two_classes_or_features_nothing_is_suspected(kept: int) -> None:
+    pictures, features = cloud(3)
+    assert find_suspects(pictures[:kept], [features]) == []
+    assert find_suspects(pictures, []) == []
+    assert find_suspects(pictures, [{}]) == []
