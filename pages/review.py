@@ -8,7 +8,7 @@ from imgtag.review.metrics import evaluate
 from imgtag.training.runs import list_runs
 from imgtag.ui import charts
 from imgtag.ui.comparison import comparison_area
-from imgtag.ui.evaluation import choose_cell, headline, per_class_table, prediction_grid
+from imgtag.ui.evaluation import choose_cell, headline, mend_bar, per_class_table, prediction_grid
 from imgtag.ui.navigation import link, require_project
 from imgtag.ui.runs import choose_run, say_refit
 from imgtag.ui.suspects import suspects_area
@@ -23,12 +23,15 @@ SPLITS = {"val": "Validation pictures", "test": "Test pictures"}
 project = require_project()
 show_flash()
 page_title("Review", "How good is the model, and which pictures does it get wrong?")
+dataset = look(project)
 part = st.segmented_control("Part", PARTS, default=PARTS[0], required=True, key="part", label_visibility="collapsed")
+runs = [run for run in list_runs(project) if run.has_model]
 if part == LABELS:
-    suspects_area(project, look(project))
+    if runs:
+        mend_bar(runs[0], dataset)
+    suspects_area(project, dataset)
     st.stop()
 
-runs = [run for run in list_runs(project) if run.has_model]
 if not runs:
     empty_state(
         "No model yet",
@@ -47,8 +50,9 @@ with st.container(horizontal=True, vertical_alignment="bottom"):
         "Checked on", list(SPLITS), format_func=SPLITS.__getitem__, default="val", key="split", required=True
     )
 if part == COMPARISON:
-    comparison_area(runs, split)
+    comparison_area(runs, dataset, split)
     st.stop()
+mend_bar(run, dataset)
 names = {c: run.display_name(c) for c in run.classes}
 try:
     found = evaluate(run, split)
@@ -69,20 +73,18 @@ st.caption(
     "Each row is a class, each column what the model said. Green is right, orange is wrong. "
     "Click a field to see its pictures."
 )
-left, right = st.columns([3, 2])
-with left:
-    clicked = charts.confusion_chart(found, names, key=f"matrix {run.id} {split}")
-with right:
-    cell = choose_cell(found, names, clicked, key=f"cell {run.id} {split}")
-    if cell:
-        prediction_grid(run, found.in_cell(*cell)[:CELL_PICTURES], names, key=f"pictures {run.id} {split}")
-    else:
-        st.info("Click a field of the matrix, or choose from the list, and its pictures appear here.")
+clicked = charts.confusion_chart(found, names, key=f"matrix {run.id} {split}")
+cell = choose_cell(found, names, clicked, key=f"cell {run.id} {split}")
+if cell:
+    prediction_grid(run, dataset, found.in_cell(*cell)[:CELL_PICTURES], names, key=f"pictures {run.id} {split}")
 
 st.subheader(
     "The most surprising pictures",
     anchor=False,
     help="Top losses: where the model gave the label the lowest probability.",
 )
-st.caption("Often these are wrong labels or odd pictures: the best place to start mending.")
-prediction_grid(run, found.top_losses(WORST), names, key=f"worst {run.id} {split}")
+st.caption(
+    "Often these are wrong labels or odd pictures: the best place to start mending. Point at one: Enter takes what the "
+    "model said, 0 keeps the label, Delete trashes it, a number gives it another class."
+)
+prediction_grid(run, dataset, found.top_losses(WORST), names, key=f"worst {run.id} {split}")

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from imgtag.core.errors import NotFound
+from imgtag.data.dataset import Dataset
 from imgtag.review.comparison import Comparison, compare_runs
 from imgtag.review.metrics import Evaluation, evaluate
 from imgtag.training.options import OPTIONS
@@ -21,7 +22,7 @@ _MOST = 60
 _CHANCE = 0.05  # from here on a difference is said to be no accident
 
 
-def comparison_area(runs: Sequence[Run], split: str) -> None:
+def comparison_area(runs: Sequence[Run], dataset: Dataset, split: str) -> None:
     """Choose trainings (runs: the newest first) and show how they differ."""
     if len(runs) < 2:
         empty_state("One training so far", "Train again, and this page shows what has changed.", ":material/compare:")
@@ -55,7 +56,7 @@ def comparison_area(runs: Sequence[Run], split: str) -> None:
             (f"Newly wrong: right in {titles[before.id]}", found.newly_wrong, "newly wrong"),
         ):
             st.subheader(f"{title} ({len(rows)})", anchor=False)
-            prediction_grid(after, rows[:_MOST], names, key=f"{key} {before.id} {after.id} {split}")
+            prediction_grid(after, dataset, rows[:_MOST], names, key=f"{key} {before.id} {after.id} {split}")
 
 
 def _in_words(found: Comparison, before: str, after: str) -> None:

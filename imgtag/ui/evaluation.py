@@ -8,10 +8,17 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from imgtag.data import history
+from imgtag.data.dataset import Dataset
+from imgtag.review.changes import changes_since
 from imgtag.review.metrics import Evaluation, Prediction
+from imgtag.training.jobs import start_training
 from imgtag.training.runs import Run
-from imgtag.ui.grid import Tile, show_grid, tile
-from imgtag.ui.text import percent, right_of
+from imgtag.ui.errors import shown_errors
+from imgtag.ui.grid import Tile, sort_grid, tile
+from imgtag.ui.navigation import go
+from imgtag.ui.sorting import carry_out, targets_of
+from imgtag.ui.text import count, percent, right_of
 
 _SEEN = {
     "val": "Validation pictures: the model had not learnt from them, but they chose what was kept of it.",
@@ -72,12 +79,58 @@ def choose_cell(
     )
 
 
-def prediction_grid(run: Run, predictions: Sequence[Prediction], names: Mapping[str, str], *, key: str) -> None:
-    """Pictures with what they are, what the model said and how sure it was."""
-    if not predictions:
+def prediction_grid(
+    run: Run, dataset: Dataset, predictions: Sequence[Prediction], names: Mapping[str, str], *, key: str
+) -> None:
+    """Pictures with what they are, what the model said and how sure it was, to be mended where they are shown.
+
+    Those that were mended, confirmed or trashed since the training are left out, and counted.
+    """
+    project, there = run.project, dataset.by_id
+    confirmed = history.decided(project)
+    left = [
+        p
+        for p in predictions
+        if p.sha256 in there and there[p.sha256].label == p.label and confirmed.get(p.sha256) != p.label
+    ]
+    if left:
+        sort_grid(
+            [_tile(run, p, names) for p in left],
+            targets_of(project, dataset),
+            lambda step: carry_out(project, step, {p.sha256: p.predicted for p in left}, decides=True),
+            key=key,
+            label="Pictures with predictions",
+            place=None,
+            undo=history.last_change(project),
+            accepts=True,
+            keeps=True,
+            size=150,
+        )
+    done = len(predictions) - len(left)
+    if done:
+        st.caption(f"{count(done, 'picture was', 'pictures were')} mended, confirmed or removed since this training.")
+    elif not left:
         st.caption("There are no pictures here.")
+
+
+def mend_bar(run: Run, dataset: Dataset) -> None:
+    """What was changed since the training, and a button that trains again in the same way."""
+    changes = changes_since(run, dataset)
+    if not changes.any:
         return
-    show_grid([_tile(run, p, names) for p in predictions], key=key, label="Pictures with predictions", size=150)
+    parts = [
+        f"**{number:,}** {what}"
+        for number, what in (
+            (changes.relabelled, "relabelled"), (changes.removed, "removed"), (changes.added, "new"),
+        )
+        if number
+    ]  # fmt: skip
+    with st.container(border=True, horizontal=True, vertical_alignment="center"):
+        st.markdown(f":material/build: Pictures changed since this training: {', '.join(parts)}.", width="stretch")
+        if st.button("Train again", type="primary", icon=":material/replay:", help="With the same settings"):
+            with shown_errors():
+                start_training(run.project, run.recipe)
+                go("train")
 
 
 def per_class_table(found: Evaluation, names: Mapping[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -10,33 +11,66 @@ from playwright.sync_api import Page, expect
 from imgtag.data import edits, history
 from imgtag.data.dataset import look
 from imgtag.data.projects import Project
+from imgtag.review.metrics import read_predictions
+from imgtag.training.jobs import start_training, wait_for
+from imgtag.training.recipes import make_recipe
+from imgtag.training.runs import list_runs
 from tests.browser.conftest import Server
 from tests.trainers import until
 
 pytestmark = pytest.mark.browser
 
 
-def test_wrong_labels_are_found_corrected_kept_and_not_asked_again(
+def part(page: Page, name: str) -> None:
+    """Open a part of the page Review."""
+    page.locator("[data-testid=stButtonGroup]").get_by_text(name, exact=True).click()
+
+
+def test_wrong_labels_are_found_mended_trained_again_and_the_gain_is_shown(
     page: Page, server: Server, ready: Path, shapes: Project
 ) -> None:
-    wrong, right = (p.id for p in look(shapes).by_class["circle"][:2])
-    edits.move_pictures(shapes, [wrong, right], "square")
+    *wrong, kept = (p.id for p in look(shapes).by_class["circle"][:3])
+    edits.move_pictures(shapes, [*wrong, kept], "square")
+    assert wait_for(start_training(shapes, make_recipe("quick"))).has_model
     page.goto(f"{server.address}/review?project=toys")
-    page.locator("[data-testid=stButtonGroup]").get_by_text("Wrong labels?", exact=True).click()
+    part(page, "Wrong labels?")
     tiles = page.get_by_role("group", name="Labels that look wrong").locator(".tile")
     expect(tiles.first).to_be_visible(timeout=90_000)
-    shown = tiles.evaluate_all("t => t.map(x => x.dataset.id)")
-    assert set(shown[:2]) == {wrong, right}
-
-    tile = page.locator(f".tile[data-id='{wrong}'] .face")
-    tile.hover()
-    page.keyboard.press("Enter")  # takes the proposal of this one alone
-    until(lambda: look(shapes).by_id[wrong].label == "circle", seconds=30)
-    assert look(shapes).by_id[right].label == "square"
-    page.locator(f".tile[data-id='{right}'] .face").hover()
+    assert {*wrong, kept} <= set(tiles.evaluate_all("t => t.map(x => x.dataset.id)"))
+    for id_ in wrong:  # Enter takes the proposal of this one alone
+        page.locator(f".tile[data-id='{id_}'] .face").hover()
+        page.keyboard.press("Enter")
+        until(lambda id_=id_: look(shapes).by_id[id_].label == "circle", seconds=30)  # type: ignore[misc]
+    page.locator(f".tile[data-id='{kept}'] .face").hover()
     page.keyboard.press("0")  # this one shall stay a square
-    until(lambda: history.decided(shapes) == {wrong: "circle", right: "square"}, seconds=30)
+    until(lambda: history.decided(shapes) == {**dict.fromkeys(wrong, "circle"), kept: "square"}, seconds=30)
     page.reload()
-    page.locator("[data-testid=stButtonGroup]").get_by_text("Wrong labels?", exact=True).click()
+    part(page, "Wrong labels?")
     expect(page.get_by_text("No label looks wrong").or_(tiles.first).first).to_be_visible(timeout=60_000)
-    assert not {wrong, right} & set(tiles.evaluate_all("t => t.map(x => x.dataset.id)"))
+    assert not {*wrong, kept} & set(tiles.evaluate_all("t => t.map(x => x.dataset.id)"))
+
+    expect(page.get_by_text("Pictures changed since this training: 2 relabelled.")).to_be_visible()
+    page.get_by_role("button", name="Train again").click()
+    until(lambda: len([run for run in list_runs(shapes) if run.has_model]) == 2, seconds=90)
+    page.goto(f"{server.address}/review?project=toys")
+    expect(page.get_by_role("heading", name=re.compile("[0-9]+ of [0-9]+ right"))).to_be_visible()
+    expect(page.get_by_text("Pictures changed since this training")).not_to_be_visible()
+    part(page, "Comparison")
+    expect(page.get_by_role("heading", name=re.compile("pictures? fixed, [0-9]+ newly wrong"))).to_be_visible()
+
+
+def test_a_mistake_is_mended_where_it_is_shown(page: Page, server: Server, ready: Path, shapes: Project) -> None:
+    moved = [p.id for p in look(shapes).by_class["circle"][:6]]
+    edits.move_pictures(shapes, moved, "square")
+    run = wait_for(start_training(shapes, make_recipe("quick")))
+    assert run.has_model
+    worst = max((p for p in read_predictions(run) if p.split == "val"), key=lambda p: p.loss)
+    page.goto(f"{server.address}/review?project=toys")
+    part(page, "Mistakes")
+    face = page.locator(f".tile[data-id='{worst.sha256}'] .face")
+    face.scroll_into_view_if_needed()
+    face.hover()
+    page.keyboard.press("Delete")
+    until(lambda: worst.sha256 not in look(shapes).by_id, seconds=30)
+    expect(page.get_by_text("1 picture was mended, confirmed or removed since this training.")).to_be_visible()
+    expect(page.get_by_text("Pictures changed since this training: 1 removed.")).to_be_visible()
