@@ -7,7 +7,7 @@ from imgtag.data.dataset import look
 from imgtag.review.metrics import evaluate
 from imgtag.training.runs import list_runs
 from imgtag.ui import charts
-from imgtag.ui.comparison import comparison_area
+from imgtag.ui.comparison import against_the_one_before, comparison_area
 from imgtag.ui.evaluation import choose_cell, headline, mend_bar, per_class_table, prediction_grid
 from imgtag.ui.navigation import link, require_project
 from imgtag.ui.runs import choose_run, say_refit
@@ -16,7 +16,7 @@ from imgtag.ui.widgets import empty_state, page_title, show_flash
 
 WORST = 24
 CELL_PICTURES = 60
-FIGURES, MISTAKES, LABELS, COMPARISON = "Figures", "Mistakes", "Wrong labels?", "Comparison"
+FIGURES, MISTAKES, LABELS, COMPARISON = "Overview", "Mistakes", "Wrong labels?", "Comparison"
 PARTS = [FIGURES, MISTAKES, LABELS, COMPARISON]
 SPLITS = {"val": "Validation pictures", "test": "Test pictures"}
 
@@ -61,7 +61,7 @@ except NotFound as nothing:
     st.stop()
 
 if part == FIGURES:
-    headline(found)
+    headline(found, names, against_the_one_before(run, runs, split))
     if split == "val":
         say_refit(run)
     st.subheader("Class by class", anchor=False, help="scikit-learn's classification report.")

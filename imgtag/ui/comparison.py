@@ -59,6 +59,19 @@ def comparison_area(runs: Sequence[Run], dataset: Dataset, split: str) -> None:
             prediction_grid(after, dataset, rows[:_MOST], names, key=f"{key} {before.id} {after.id} {split}")
 
 
+def against_the_one_before(run: Run, runs: Sequence[Run], split: str) -> str:
+    """A sentence: what has changed since the training before (runs: the newest first); nothing where there is none."""
+    older = [r for r in runs if r.created < run.created]
+    found = compare_runs(older[0], run, split) if older else None
+    if found is None:
+        return ""
+    chance = "" if found.chance < _CHANCE or not found.gain else "; that may be chance"
+    return (
+        f"Since the training before: {count(len(found.fixed), 'picture')} fixed, {len(found.newly_wrong)} newly wrong, "
+        f"of {found.pictures:,} that neither has learnt from ({100 * found.gain:+.1f} points{chance})."
+    )
+
+
 def _in_words(found: Comparison, before: str, after: str) -> None:
     low, high = found.interval
     if not (found.fixed or found.newly_wrong):

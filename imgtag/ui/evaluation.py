@@ -12,13 +12,14 @@ from imgtag.data import history
 from imgtag.data.dataset import Dataset
 from imgtag.review.changes import changes_since
 from imgtag.review.metrics import Evaluation, Prediction
+from imgtag.review.overview import overview
 from imgtag.training.jobs import start_training
 from imgtag.training.runs import Run
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.grid import Tile, sort_grid, tile
 from imgtag.ui.navigation import go
 from imgtag.ui.sorting import carry_out, targets_of
-from imgtag.ui.text import count, percent, right_of
+from imgtag.ui.text import count, literal, percent, right_of
 
 _SEEN = {
     "val": "Validation pictures: the model had not learnt from them, but they chose what was kept of it.",
@@ -26,8 +27,11 @@ _SEEN = {
 }
 
 
-def headline(found: Evaluation) -> None:
-    """The accuracy as a count, its confidence interval in words, and the other figures."""
+def headline(found: Evaluation, names: Mapping[str, str], before: str) -> None:
+    """The accuracy as a count, its confidence interval in words, what it means, and the other figures.
+
+    before: a sentence about the training before this one, or nothing.
+    """
     low, high = found.interval
     with st.container(border=True):
         st.markdown(f"### {right_of(found.right, found.n)}")
@@ -36,6 +40,7 @@ def headline(found: Evaluation) -> None:
             f"the true figure probably lies between **{percent(low)}** and **{percent(high)}** "
             "(95 % confidence interval)."
         )
+        st.markdown("\n".join(f"- {line}" for line in [*_findings(found, names), *([before] if before else [])]))
         st.caption(_SEEN[found.split])
     with st.grid(4, min_column_width=140):
         st.metric("Accuracy", percent(found.accuracy), border=True)
@@ -57,6 +62,25 @@ def headline(found: Evaluation) -> None:
             border=True,
             help="Expected calibration error: how far “90 % sure” is from being right 90 % of the time.",
         )
+
+
+def _findings(found: Evaluation, names: Mapping[str, str]) -> list[str]:
+    """What the figures mean, in sentences."""
+    seen = overview(found)
+    guess = literal(names[seen.guess])
+    lines = [f"Always answering “{guess}”, the largest class, would be right {percent(seen.guessing)} of the time."]
+    if seen.confusions:
+        pairs = [
+            f"{literal(names[c.label])} for {literal(names[c.predicted])} ({c.number} of {c.of})"
+            for c in seen.confusions
+        ]
+        lines.append(f"Most often it takes {', '.join(pairs)}.")
+    if seen.weak:
+        weak = [
+            f"{literal(names[f.label])} ({percent(f.recall)} found, learnt from {f.train_count})" for f in seen.weak
+        ]
+        lines.append(f"Least well found: {', '.join(weak)}. Collect more of these first.")
+    return lines
 
 
 def choose_cell(

@@ -1,0 +1,52 @@
+"""What a run's figures mean, in a few findings: against guessing, what it confuses, where pictures are missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from imgtag.review.metrics import ClassFigures, Evaluation
+
+_MOST = 3
+_WEAK_BELOW = 0.8  # of the accuracy
+_LEAST_CHECKED = 3  # pictures of a class, before its share says anything
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """`number` of the `of` pictures of a class were called another one."""
+
+    label: str
+    predicted: str
+    number: int
+    of: int
+
+
+@dataclass(frozen=True)
+class Overview:
+    """guess: the class of which there are most training pictures; guessing: how often always answering it is right.
+
+    confusions: the most frequent ones that happened more than once. weak: classes that are found much more rarely than
+    the others, the worst first.
+    """
+
+    guess: str
+    guessing: float
+    confusions: Sequence[Confusion]
+    weak: Sequence[ClassFigures]
+
+
+def overview(found: Evaluation) -> Overview:
+    """The findings of an evaluation."""
+    figures = {f.label: f for f in found.per_class}
+    guess = max(found.per_class, key=lambda f: f.train_count).label
+    wrong = [(label, said, n) for label, said, n in found.filled_cells if label != said and n > 1]
+    weak = [
+        f for f in found.per_class if f.support >= _LEAST_CHECKED and f.recall < _WEAK_BELOW * found.accuracy
+    ]  # fmt: skip
+    return Overview(
+        guess,
+        figures[guess].support / found.n,
+        [Confusion(label, said, n, figures[label].support) for label, said, n in wrong[:_MOST]],
+        sorted(weak, key=lambda f: f.recall)[:_MOST],
+    )
