@@ -9,6 +9,7 @@ from imgtag.training.runs import list_runs
 from imgtag.ui import charts
 from imgtag.ui.comparison import against_the_one_before, comparison_area
 from imgtag.ui.evaluation import choose_cell, headline, mend_bar, per_class_table, prediction_grid
+from imgtag.ui.learning import enough_area
 from imgtag.ui.navigation import link, require_project
 from imgtag.ui.runs import choose_run, say_refit
 from imgtag.ui.suspects import suspects_area
@@ -66,6 +67,7 @@ if part == FIGURES:
         say_refit(run)
     st.subheader("Class by class", anchor=False, help="scikit-learn's classification report.")
     per_class_table(found, names)
+    enough_area(project, dataset)
     st.stop()
 
 st.subheader("What is taken for what", anchor=False, help="The confusion matrix.")

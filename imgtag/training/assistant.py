@@ -94,7 +94,7 @@ def suggest(
     reliability = Reliability(
         chances[counts_for].max(axis=1, initial=0), chances[counts_for].argmax(axis=1) == labels[counts_for]
     )
-    answers = _head(rows, labels, len(classes), strength).probabilities(np.stack([features[i] for i in asked]))
+    answers = fitted_head(rows, labels, len(classes), strength).probabilities(np.stack([features[i] for i in asked]))
     return Suggestions(asked, classes, answers, reliability)
 
 
@@ -113,7 +113,9 @@ def held_out_chances(
         taught = np.unique(labels[~held_out])
         if held_out.any() and len(taught) > 1:
             asked = held_out & np.isin(labels, taught)
-            chances[asked] = _head(rows[~held_out], labels[~held_out], classes, strength).probabilities(rows[asked])
+            chances[asked] = fitted_head(rows[~held_out], labels[~held_out], classes, strength).probabilities(
+                rows[asked]
+            )
     return chances
 
 
@@ -185,7 +187,8 @@ def most_like(id_: str, features: Mapping[str, np.ndarray], most: int = 60) -> l
     return [ids[i] for i in np.argsort(-likeness, kind="stable")[:most]]
 
 
-def _head(rows: np.ndarray, labels: np.ndarray, classes: int, strength: float) -> Head:
+def fitted_head(rows: np.ndarray, labels: np.ndarray, classes: int, strength: float) -> Head:
+    """A regularised linear head over features, float32 (N, D), with labels, int (N,)."""
     scaler = Scaler.of(rows)
     span = Span.of(scaler.apply(rows), classes * 45)
     found = fit(span, labels, classes, strength=strength)

@@ -10,6 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from imgtag.review.learning_curve import Point
 from imgtag.review.metrics import Evaluation
 from imgtag.serving.predictor import Tag
 
@@ -95,6 +96,35 @@ def tag_bars(tags: Sequence[Tag], *, key: str) -> None:
     ticks = [0, 25, 50, 75, 100]
     figure.update_xaxes(range=[0, 100], fixedrange=True, tickvals=ticks, ticktext=[f"{t} %" for t in ticks])
     figure.update_yaxes(type="category", automargin=True, fixedrange=True, ticksuffix="  ")
+    st.plotly_chart(figure, config={"displayModeBar": False}, key=key)
+
+
+def learning_curve(curve: Sequence[Point], *, key: str) -> None:
+    """Accuracy against the number of pictures learnt from, with a band from the lowest to the highest."""
+    x = [p.pictures for p in curve]
+    figure = go.Figure()
+    edges = [100 * p.highest for p in curve] + [100 * p.lowest for p in reversed(curve)]
+    figure.add_scatter(
+        x=[*x, *reversed(x)],
+        y=edges,
+        mode="lines",
+        fill="toself",
+        fillcolor=ACCENT,
+        opacity=0.18,
+        line_width=0,
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=x,
+        y=[100 * p.accuracy for p in curve],
+        mode="lines+markers",
+        line={"color": ACCENT, "width": 3},
+        marker={"size": 8},
+        hovertemplate="%{y:.1f} % with %{x} pictures<extra></extra>",
+    )
+    figure.update_layout(height=300, margin={"l": 0, "r": 10, "t": 10, "b": 0}, showlegend=False)
+    figure.update_xaxes(title="pictures learnt from", fixedrange=True, rangemode="tozero")
+    figure.update_yaxes(title="right (accuracy)", ticksuffix=" %", fixedrange=True)
     st.plotly_chart(figure, config={"displayModeBar": False}, key=key)
 
 
