@@ -25,7 +25,11 @@ project = require_project()
 show_flash()
 page_title("Review", "How good is the model, and which pictures does it get wrong?")
 dataset = look(project)
-part = st.segmented_control("Part", PARTS, default=PARTS[0], required=True, key="part", label_visibility="collapsed")
+asked = st.session_state.pop("review part", None)
+st.session_state.setdefault("part", PARTS[0])
+if asked in PARTS:
+    st.session_state["part"] = asked
+part = st.segmented_control("Part", PARTS, required=True, key="part", label_visibility="collapsed")
 runs = [run for run in list_runs(project) if run.has_model]
 if part == LABELS:
     if runs:

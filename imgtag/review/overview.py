@@ -24,7 +24,8 @@ class Confusion:
 
 @dataclass(frozen=True)
 class Overview:
-    """guess: the class of which there are most training pictures; guessing: how often always answering it is right.
+    """guess: the class of which there are most training pictures, "" where several have as many; guessing: how often
+    always giving that answer is right.
 
     confusions: the most frequent ones that happened more than once. weak: classes that are found much more rarely than
     the others, the worst first.
@@ -39,14 +40,16 @@ class Overview:
 def overview(found: Evaluation) -> Overview:
     """The findings of an evaluation."""
     figures = {f.label: f for f in found.per_class}
-    guess = max(found.per_class, key=lambda f: f.train_count).label
+    most = max(f.train_count for f in found.per_class)
+    largest = [f.label for f in found.per_class if f.train_count == most]
+    guess = largest[0] if len(largest) == 1 else ""
     wrong = [(label, said, n) for label, said, n in found.filled_cells if label != said and n > 1]
     weak = [
         f for f in found.per_class if f.support >= _LEAST_CHECKED and f.recall < _WEAK_BELOW * found.accuracy
     ]  # fmt: skip
     return Overview(
         guess,
-        figures[guess].support / found.n,
+        max(figures[label].support for label in largest) / found.n,
         [Confusion(label, said, n, figures[label].support) for label, said, n in wrong[:_MOST]],
         sorted(weak, key=lambda f: f.recall)[:_MOST],
     )

@@ -67,8 +67,8 @@ def headline(found: Evaluation, names: Mapping[str, str], before: str) -> None:
 def _findings(found: Evaluation, names: Mapping[str, str]) -> list[str]:
     """What the figures mean, in sentences."""
     seen = overview(found)
-    guess = literal(names[seen.guess])
-    lines = [f"Always answering “{guess}”, the largest class, would be right {percent(seen.guessing)} of the time."]
+    guess = f"“{literal(names[seen.guess])}”, the largest class," if seen.guess else "the same class"
+    lines = [f"Always answering {guess} would be right {percent(seen.guessing)} of the time."]
     if seen.confusions:
         pairs = [
             f"{literal(names[c.label])} for {literal(names[c.predicted])} ({c.number} of {c.of})"

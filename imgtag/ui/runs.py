@@ -146,6 +146,7 @@ def _figures(run: Run, runs: Sequence[Run]) -> None:
     with st.container(horizontal=True):
         if st.button("See what it gets wrong", icon=":material/fact_check:", type="primary", key=f"wrong {run.id}"):
             st.session_state["review run"] = run.id
+            st.session_state["review part"] = "Mistakes"
             go("review")
         if st.button("Classify new pictures", icon=":material/image_search:", key=f"classify {run.id}"):
             go("classify")

@@ -94,7 +94,7 @@ def wait_until_changed(page: Page, chart: Locator, before: bytes) -> None:
 
 def click_a_matrix_cell(page: Page) -> None:
     page.get_by_role("button", name="See what it gets wrong").click()
-    expect(page.get_by_text("180 of 180 right")).to_be_visible()
+    expect(page.get_by_text("What is taken for what")).to_be_visible()
     cell = page.locator("path[aria-label*='it is: blue tiles; the model said: blue tiles']")
     chosen = page.get_by_role("combobox", name="Pictures of")
     expect(chosen).to_have_value("")
@@ -104,6 +104,8 @@ def click_a_matrix_cell(page: Page) -> None:
     expect(thumbnails).to_have_count(60)
     expect(thumbnails.first).to_be_visible()
     assert thumbnails.first.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
+    page.locator("[data-testid=stButtonGroup]").get_by_text("Overview", exact=True).click()
+    expect(page.get_by_text("180 of 180 right")).to_be_visible()
 
 
 def classify_and_download(page: Page, tmp_path: Path) -> None:

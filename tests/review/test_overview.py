@@ -25,3 +25,4 @@ def test_where_all_is_right_nothing_is_weak(shapes: Project) -> None:
     said = {f"{c}{n}": ("val", c, c) for c in ("circle", "square") for n in range(5)}
     found = overview(evaluate(run_of(shapes, said), "val"))
     assert (list(found.confusions), list(found.weak)) == ([], [])
+    assert (found.guess, found.guessing) == ("", 0.5), "no class is the largest"
