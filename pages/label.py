@@ -58,6 +58,8 @@ if not pictures:
         "Choose another class above to look through it.",
         ":material/task_alt:",
     )
+    if shown == UNSORTED and len(dataset.class_names) > 1:
+        link("train", "Go on to training")
     undo_button(project)
     add_class_form(project)
     st.stop()

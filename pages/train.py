@@ -3,6 +3,7 @@
 import streamlit as st
 
 from imgtag.data.dataset import look
+from imgtag.data.splits import shares_of
 from imgtag.training.concerns import concerns
 from imgtag.training.jobs import start_training
 from imgtag.training.runs import list_runs
@@ -14,7 +15,7 @@ from imgtag.ui.navigation import link, require_project
 from imgtag.ui.own_settings import OwnSettings
 from imgtag.ui.recipes import choose_preset
 from imgtag.ui.runs import last_ended, run_outcome, runs_table
-from imgtag.ui.text import count, duration, literal
+from imgtag.ui.text import count, duration, literal, percent
 from imgtag.ui.widgets import empty_state, page_title, scroll_to_top, show_flash
 
 project = require_project()
@@ -49,10 +50,12 @@ def what_is_ready() -> None:
         + left_out
     )
     own = project.settings.get("splits") == "imported"
+    shares = shares_of(project)
     st.caption(
         "Your validation and test pictures check the result."
         if own
-        else "Of every ten pictures, two are kept back to check the result (validation) and one to test it at the end."
+        else f"About {percent(shares['val'])} of the pictures are kept back to check the result (validation), "
+        f"{percent(shares['test'])} to test it at the end."
     )
 
 

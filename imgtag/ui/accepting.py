@@ -30,6 +30,7 @@ Tags = Mapping[str, tuple[str, float]]  # by picture id: the suggested class and
 LEAST = 3  # pictures of a class before it is suggested
 _ENOUGH = 20  # held-out answers before their share says anything
 _DRAWN = 20
+_TRUSTED = 0.8  # the lowest share to expect, from which accepting all is recommended
 
 
 @dataclass(frozen=True)
@@ -81,24 +82,26 @@ def _choices(
 ) -> None:
     warn_of_thin(project, dataset)
     st.markdown("**Accept without looking**")
-    least = st.slider("From", 50, 99, 95, format="%d %%", key=f"accept from {project.name}")
+    least = st.slider("From", 50, 99, 95, format="%d %%", key=f"accept from {project.name}", persist_state="session")
     above = {i: tag for i, tag in tags.items() if 100 * tag[1] >= least}
     _held_out(reliability, least)
-    checked = _checked(project, dataset, view, least)
-    if len(above) > _DRAWN and not checked:
-        st.caption(
-            "Those that are still unsorted can be harder, above all while a class has no pictures yet. "
-            f"Look at {_DRAWN} of these {len(above)}, drawn by chance, to know."
-        )
+    lowest = _checked(project, dataset, view, least)
+    trusted = lowest is not None and lowest >= _TRUSTED
+    if len(above) > _DRAWN:
+        if lowest is None:
+            st.caption(
+                "Those that are still unsorted can be harder, above all while a class has few pictures. "
+                f"Look at {_DRAWN} of these {len(above)}, drawn by chance, to know."
+            )
         st.button(
-            f"Check {_DRAWN} of them first",
-            type="primary",
+            f"Check {_DRAWN} of them first" if lowest is None else f"Check {_DRAWN} more",
+            type="secondary" if trusted else "primary",
             icon=":material/fact_check:",
             on_click=check_some,
             args=(above, least),
         )
     if st.button(
-        f"Accept all {len(above)} from {least} %", type="primary" if checked else "secondary", disabled=not above
+        f"Accept all {len(above)} from {least} %", type="primary" if trusted else "secondary", disabled=not above
     ):
         _accept_unseen(project, above)
     st.markdown(f"**Accept all {len(tags)} that are left**")
@@ -118,21 +121,42 @@ def _held_out(reliability: Reliability, least: int) -> None:
         )
 
 
-def _checked(project: Project, dataset: Dataset, view: str, least: int) -> bool:
-    """Say how the check of these suggestions went; False when there was none, or it is not through."""
+def tell_check(project: Project, dataset: Dataset) -> None:
+    """How the check went, once on the page where it was made."""
+    check = last_check(project)
+    words = _outcome(check, dataset)[0] if check else ""
+    if words and st.session_state.get(f"check told {project.name}") is not check:
+        st.session_state[f"check told {project.name}"] = check
+        flash(f"{words.replace('**', '')} “Accept many” goes on from there.")
+        st.rerun()
+
+
+def _checked(project: Project, dataset: Dataset, view: str, least: int) -> float | None:
+    """Say how the check of these suggestions went; returns the lowest share to expect, None when there was none."""
     check = last_check(project)
     if check is None or (check.view, check.least) != (view, least):
-        return False
+        return None
+    words, lowest, perfect = _outcome(check, dataset)
+    if not words:
+        return None
+    st.markdown(f":material/fact_check: {words}")
+    if not perfect:
+        st.caption("Since then, the suggestions have learnt from your corrections: check again to know more.")
+    return lowest
+
+
+def _outcome(check: Check, dataset: Dataset) -> tuple[str, float, bool]:
+    """A check in words, the lowest share to expect, whether all were right; no words until it is through."""
     decided = {i: dataset.by_id[i].label for i in check.tags if i in dataset.by_id}
     if not decided or UNSORTED in decided.values():
-        return False
+        return "", 0.0, False
     right = sum(label == check.tags[i][0] for i, label in decided.items())
     low, high = wilson_interval(right, len(decided))
-    st.markdown(
-        f":material/fact_check: Of {len(decided)} of these, drawn by chance, **{right} were right** when you looked: "
-        f"expect between {percent(low)} and {percent(high)} of the others to be right."
+    words = (
+        f"Of {len(decided)} suggestions from {check.least} %, drawn by chance, **{right} were right** when you looked: "
+        f"between {percent(low)} and {percent(high)} of the others were right at that time."
     )
-    return True
+    return words, low, right == len(decided)
 
 
 def _accept_unseen(project: Project, tags: Tags) -> None:

@@ -13,7 +13,7 @@ from imgtag.data import history
 from imgtag.data.dataset import Dataset, Picture
 from imgtag.data.projects import Project
 from imgtag.training import ahead
-from imgtag.ui.accepting import LEAST, accept_many, last_check, warn_of_thin
+from imgtag.ui.accepting import LEAST, accept_many, last_check, tell_check, warn_of_thin
 from imgtag.ui.text import count, literal
 from imgtag.ui.waiting import MANY, get_ready, last_result, looked_at, worked_out
 
@@ -37,10 +37,24 @@ class Arranged:
 
 def order_choice(project: Project) -> str:
     """Where the user chooses the order of the unsorted pictures."""
-    orders = [ADDED, CLASS, UNSURE, ALIKE]
-    return st.segmented_control(
-        "Order", orders, default=ADDED, required=True, key=f"order {project.name}", persist_state="session"
+    order: str = st.segmented_control(
+        "Order",
+        [ADDED, CLASS, UNSURE, ALIKE],
+        default=st.session_state.get(_begin_with(project), ADDED),
+        required=True,
+        key=f"order {project.name}",
+        persist_state="session",
     )
+    return order
+
+
+def begin_with_look_alikes(project: Project) -> None:
+    """Show look-alikes first when the page Label is opened: nothing has a class yet."""
+    st.session_state[_begin_with(project)] = ALIKE
+
+
+def _begin_with(project: Project) -> str:
+    return f"first order {project.name}"
 
 
 def arranged(project: Project, dataset: Dataset, order: str) -> Arranged:
@@ -90,6 +104,7 @@ def _show_page(project: Project, view: str, tags: Mapping[str, tuple[str, float]
 
 
 def _suggested(project: Project, dataset: Dataset, least_sure: bool) -> Arranged:
+    tell_check(project, dataset)
     unsorted = _open_questions(dataset)
     page: _Page | None = st.session_state.get(_page_key(project))
     undecided = {i: tag for i, tag in page.tags.items() if i in unsorted and tag[0] in dataset.by_class} if page else {}
@@ -211,8 +226,8 @@ def _look_alikes(project: Project, dataset: Dataset) -> Arranged:
         number = st.pagination(len(groups), key=f"group {project.name}", persist_state="session")
     name, group = groups[min(number, len(groups)) - 1]
     st.caption(
-        f"{count(len(group), 'picture')} that look alike, all chosen: click off those that do not belong, then give "
-        "the others their class."
+        f"{count(len(group), 'picture')} of one kind, it seems. Click off those that do not belong; then press the "
+        "number of a class or type its name, also that of a new one, and those that are chosen go there."
     )
     return Arranged([dataset.by_id[i] for i in group], preselect=True, page=f"alike {name}")
 

@@ -47,6 +47,8 @@ def link(name: str, label: str) -> None:
 def open_project(name: str) -> None:
     """Make a project the open one, in this window only."""
     st.session_state[_PROJECT] = name
+    if st.query_params.get(_PROJECT, name) != name:  # the address of another one would win at the next run
+        st.query_params[_PROJECT] = name
 
 
 def close_project(name: str = "") -> None:

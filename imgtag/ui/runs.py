@@ -31,7 +31,9 @@ def choose_run(runs: list[Run], *, key: str) -> Run:
 
     def title(id_: str) -> str:
         run = by_id[id_]
-        return f"No. {numbers[id_]}, {moment(run.created)}, accuracy {percent(run.status.get('val_accuracy'))}"
+        return (
+            f"No. {numbers[id_]}, {moment(run.created)}, validation accuracy {percent(run.status.get('val_accuracy'))}"
+        )
 
     return by_id[st.selectbox("Training", list(by_id), format_func=title, key=key)]
 

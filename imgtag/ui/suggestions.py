@@ -8,6 +8,7 @@ from imgtag.data import edits
 from imgtag.data.dataset import Dataset
 from imgtag.data.projects import Project
 from imgtag.data.suggestions import accept_names, names_tell
+from imgtag.ui.assistant import begin_with_look_alikes
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.navigation import go
 from imgtag.ui.text import count, literal
@@ -30,6 +31,7 @@ def offer_to_sort(project: Project, dataset: Dataset) -> None:
             with shown_errors():
                 done = edits.unsort_class(project, name, who=who())
                 flash(f"{count(done.moved, 'picture')} wait to be sorted. This can be undone.")
+                begin_with_look_alikes(project)
                 go("label")
 
 

@@ -55,8 +55,9 @@ def test_twenty_drawn_by_chance_tell_how_many_of_the_others_are_right(shapes: Pr
     edits.sort_pictures(shapes, dict.fromkeys(ids[14:], "square"))
     app.run()
     # Wilson's interval of 14 of 20: 48.1 to 85.5 %.
-    assert "Of 20 of these, drawn by chance, **14 were right**" in said(app)
-    assert "expect between 48.1 % and 85.5 % of the others" in said(app)
+    assert "Of 20 suggestions from 95 %, drawn by chance, **14 were right**" in said(app)
+    assert "between 48.1 % and 85.5 % of the others were right at that time" in said(app)
+    assert any(b.label == "Accept all 10 from 95 %" for b in app.button)
     next(b for b in app.button if b.label == "Accept all 10 from 95 %").click().run()
     assert len(look(shapes).unsorted) == 5
     assert edits.undo(shapes).moved == 10

@@ -57,6 +57,15 @@ def test_every_page_opens_for_an_untrained_project(page: str, shapes: Project) -
     opened(page, shapes)
 
 
+def test_a_new_project_is_opened_even_while_another_one_is(shapes: Project) -> None:
+    app = opened("home", shapes)
+    app.text_input(key="new-name").set_value("Small")
+    next(b for b in app.button if b.label == "Create project").click().run()
+    assert not app.exception
+    assert app.session_state["project"] == "Small"
+    assert app.query_params["project"] in ("Small", ["Small"])
+
+
 def test_training_is_refused_with_a_reason_while_there_is_one_class(project: Project) -> None:
     write_tree(project.images / "disc", {f"{n}.png": picture("red", n) for n in range(3)})
     app = opened("train", project)

@@ -77,7 +77,7 @@ export default function (component) {
     state.token = data.token;
     state.chosen = new Set(data.preselect ? data.items.map((item) => item.id) : []);
     state.anchor = undefined;
-    state.awaits ||= data.preselect;  // a key names the group at once
+    state.awaits ||= data.preselect || (data.accepts && !data.keeps);  // a key names the group, or accepts the page, at once
   }
   // Python may not have heard of this log yet, or have forgotten it: what was done is not done again.
   state.applied = Math.max(state.applied ?? 0, data.window === state.window ? data.applied : 0);
