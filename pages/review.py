@@ -29,7 +29,7 @@ asked = st.session_state.pop("review part", None)
 st.session_state.setdefault("part", PARTS[0])
 if asked in PARTS:
     st.session_state["part"] = asked
-part = st.segmented_control("Part", PARTS, required=True, key="part", label_visibility="collapsed")
+part = st.pills("Part", PARTS, required=True, key="part", label_visibility="collapsed")
 runs = [run for run in list_runs(project) if run.has_model]
 if part == LABELS:
     if runs:

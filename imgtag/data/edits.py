@@ -56,7 +56,8 @@ def sort_pictures(
     Further files with the same bytes, copied in by hand, go to the trash: the move decides which label is right.
     seen: the class in which the caller saw them; those that somebody moved meanwhile stay where that one put them.
     import_batch: the import that does so, not a person; undoing that import takes it back, too.
-    who="name" is written to the history, as is unseen="yes" where suggestions were accepted without a look.
+    who="name" is written to the history, as are accepted="yes" for suggestions and unseen="yes" for those that were
+    accepted without a look.
     """
     with locks.locked(project.lock):
         for label in sorted(set(labels.values()) - {""}):

@@ -56,6 +56,12 @@ def remember(project: Project, action: str, moves: Sequence[Move], batch: str = 
     storage.append_json_line(project.history, row)
 
 
+def tell(project: Project, words: str, who: str = "") -> None:
+    """Write down something that concerns the pictures but moves none; an undo passes over it."""
+    row = {"time": round(time.time(), 3), "action": "note", "batch": uuid.uuid4().hex[:12], "moves": [], "words": words}
+    storage.append_json_line(project.history, {**row, "who": who})
+
+
 def remember_added(project: Project, moves: Sequence[Move], batch: str, source: str, who: str = "") -> None:
     """Write an import's pictures to the history, under one batch so that one undo takes it back."""
     remember(project, "add", moves, batch=batch, source=source, **({"who": who} if who else {}))
@@ -116,6 +122,8 @@ def entries(project: Project, most: int = 200) -> list[Entry]:
 def _told(batch: Sequence[dict[str, Any]]) -> str:
     """A batch in words: what was done, to how many pictures, where they went."""
     actions = [str(row["action"]) for row in batch]
+    if actions == ["note"]:
+        return str(batch[0].get("words", ""))
     action = "add" if "add" in actions else actions[0]
     moves = [m for row in batch if row["action"] == action for m in row.get("moves", [])]
     places = {Path(target).parent.name if target.startswith("images/") else "" for _, _, target in moves}
@@ -123,7 +131,8 @@ def _told(batch: Sequence[dict[str, Any]]) -> str:
     several = f" to {len(places)} classes" if len(places) > 1 and action in ("move", "add") else ""
     source = f" from {batch[0]['source']}" if batch[0].get("source") else ""
     verb = "taking back: moving" if action == "undo" else _IN_WORDS.get(action, action)
-    return f"{verb} {len(moves):,} picture{'s' * (len(moves) != 1)}{where or several}{source}"
+    accepted = f" (suggestions{', unseen' * bool(batch[0].get('unseen'))})" if batch[0].get("accepted") else ""
+    return f"{verb} {len(moves):,} picture{'s' * (len(moves) != 1)}{where or several}{source}{accepted}"
 
 
 def moved_by_hand(project: Project) -> set[str]:
@@ -158,13 +167,15 @@ def decided(project: Project) -> dict[str, str]:
     return found
 
 
-def trashed_ids(project: Project) -> set[str]:
-    """Ids of pictures whose last recorded move was into the trash, where they still are."""
+def trashed(project: Project) -> dict[str, Path]:
+    """Pictures whose last recorded move was into the trash, where they still are, by id; the last ones first."""
     last: dict[str, str] = {}
     for row in storage.read_json_lines(project.history):
         for id_, _, target in row.get("moves", []):
+            last.pop(str(id_), None)
             last[str(id_)] = str(target)
-    return {id_ for id_, target in last.items() if target.startswith("trash/") and (project.path / target).exists()}
+    places = {id_: project.path / target for id_, target in reversed(last.items()) if target.startswith("trash/")}
+    return {id_: path for id_, path in places.items() if path.exists()}
 
 
 def doubts(project: Project) -> dict[str, list[str]]:

@@ -214,7 +214,9 @@ class _Shelf:
         self.known = {p.id: (p.label, p.path) for p in dataset.pictures}
         self.folders = {_same(name): name for name in dataset.class_names}
         self.decided = history.moved_by_hand(project)
-        self.trashed = history.trashed_ids(project) - self.known.keys()  # of a trashed copy the picture is still there
+        self.trashed = (
+            history.trashed(project).keys() - self.known.keys()
+        )  # of a trashed copy the picture is still there
         self.doubts = set(history.doubts(project))
 
     def place(self, candidate: _Candidate, facts: Facts, fingerprint: Fingerprint) -> None:

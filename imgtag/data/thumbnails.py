@@ -11,6 +11,7 @@ from pathlib import Path
 from imgtag.core import storage
 from imgtag.core.errors import DiskFull, NoAccess, NotFound
 from imgtag.core.settings import limit
+from imgtag.data import history
 from imgtag.data.dataset import look
 from imgtag.data.images import Decoded, open_picture, thumbnail
 from imgtag.data.projects import Project
@@ -21,7 +22,7 @@ _looking = threading.Lock()
 
 
 def thumbnail_bytes(project: Project, id_: str, *, large: bool = False) -> bytes:
-    """The JPEG thumbnail (or large view) of a picture of the project.
+    """The JPEG thumbnail (or large view) of a picture of the project, also of one in its trash.
 
     Raises NotFound when the project has no such picture, BadPicture when it cannot be read.
     """
@@ -51,8 +52,11 @@ def _place_of(project: Project, id_: str) -> Path:
         if path is None or time.monotonic() - looked_at > _LOOK_AGAIN_S or not path.exists():
             dataset = look(project)
             _looks.clear()  # of one project: memory stays flat
-            _looks[project.path] = (time.monotonic(), {p.id: p.path for p in dataset.pictures})
-            path = dataset.picture(id_).path
+            there = {p.id: p.path for p in dataset.pictures}
+            if id_ not in there:
+                there = history.trashed(project) | there
+            _looks[project.path] = (time.monotonic(), there)
+            path = there[id_] if id_ in there else dataset.picture(id_).path
     return path
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 Tags = Mapping[str, tuple[str, float]]  # by picture id: the suggested class and its probability
 LEAST = 3  # pictures of a class before it is suggested
+_RARE = 10  # pictures: a smaller class is suggested too rarely beside large ones
 _ENOUGH = 20  # held-out answers before their share says anything
 _DRAWN = 20
 _TRUSTED = 0.8  # the lowest share to expect, from which accepting all is recommended
@@ -82,7 +83,15 @@ def _choices(
 ) -> None:
     warn_of_thin(project, dataset)
     st.markdown("**Accept without looking**")
-    least = st.slider("From", 50, 99, 95, format="%d %%", key=f"accept from {project.name}", persist_state="session")
+    least = st.slider(
+        "Those that are at least so sure",
+        50,
+        99,
+        95,
+        format="%d %%",
+        key=f"accept from {project.name}",
+        persist_state="session",
+    )
     above = {i: tag for i, tag in tags.items() if 100 * tag[1] >= least}
     _held_out(reliability, least)
     lowest = _checked(project, dataset, view, least)
@@ -117,7 +126,8 @@ def _held_out(reliability: Reliability, least: int) -> None:
     else:
         st.caption(
             f"On your sorted pictures, suggestions as sure as this are right {percent(right / asked)} of the time "
-            f"({right:,} of {asked:,}). Each was asked without having been learnt, nor what was sorted with it."
+            f"({right:,} of {asked:,}). For this, each was left out of what is learnt from, together with the pictures "
+            "that were sorted in the same step."
         )
 
 
@@ -162,7 +172,7 @@ def _outcome(check: Check, dataset: Dataset) -> tuple[str, float, bool]:
 def _accept_unseen(project: Project, tags: Tags) -> None:
     with shown_errors():
         labels = {i: name for i, (name, _) in tags.items()}
-        done = edits.sort_pictures(project, labels, seen=UNSORTED, unseen="yes", who=who())
+        done = edits.sort_pictures(project, labels, seen=UNSORTED, accepted="yes", unseen="yes", who=who())
         flash(f"{count(done.moved, 'suggestion')} accepted. This can be undone.")
         st.rerun()
 
@@ -175,3 +185,6 @@ def warn_of_thin(project: Project, dataset: Dataset) -> None:
             f":orange[:material/warning:] Not suggested yet, since they hold fewer than {LEAST} pictures: "
             f"{', '.join(thin)}. Their pictures stand among the others here."
         )
+    small = [literal(project.display_name(name)) for name, n in dataset.counts.items() if LEAST <= n < _RARE]
+    if small and max(dataset.counts.values()) >= 3 * _RARE:
+        st.caption(f"Suggested too rarely while they hold fewer than {_RARE} pictures: {', '.join(small)}.")

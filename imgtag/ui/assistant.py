@@ -37,7 +37,7 @@ class Arranged:
 
 def order_choice(project: Project) -> str:
     """Where the user chooses the order of the unsorted pictures."""
-    order: str = st.segmented_control(
+    order: str = st.pills(  # they wrap on a phone
         "Order",
         [ADDED, CLASS, UNSURE, ALIKE],
         default=st.session_state.get(_begin_with(project), ADDED),
@@ -163,16 +163,15 @@ def _class_choice(
     project: Project, dataset: Dataset, by_class: Mapping[str, list[tuple[str, float]]], reliability: Reliability
 ) -> str:
     """Where the user chooses of which class suggestions are shown, and accepts many of them."""
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.pills(
-            "Suggested class",
+            "Show those suggested as",
             [_ALL, *by_class],
             format_func=lambda n: n if n == _ALL else f"{literal(project.display_name(n))} {len(by_class[n])}",
             default=_ALL,
             required=True,
             key=f"suggested class {project.name}",
             persist_state="session",
-            label_visibility="collapsed",
         )
         rows = {i: (name, p) for name, rows in by_class.items() if chosen in (_ALL, name) for i, p in rows}
         accept_many(project, dataset, reliability, chosen, rows, lambda drawn: _show_page(project, chosen, drawn))

@@ -54,7 +54,7 @@ def class_table(project: Project, dataset: Dataset) -> None:
 def _rename(project: Project, chosen: str) -> None:
     with st.form(f"display {chosen}", border=False), st.container(horizontal=True, vertical_alignment="bottom"):
         shown = st.text_input(
-            "Name to show",
+            "Shown as",
             project.display_names().get(chosen, ""),
             placeholder=chosen,
             key=f"display name {chosen}",
@@ -62,6 +62,7 @@ def _rename(project: Project, chosen: str) -> None:
         )
         if st.form_submit_button("Save name"):
             project.set_display_names({chosen: shown})
+            history.tell(project, f"showing “{chosen}” as “{shown or chosen}”", who())
             flash("Saved.")
             st.rerun()
     with st.form(f"rename {chosen}", border=False), st.container(horizontal=True, vertical_alignment="bottom"):

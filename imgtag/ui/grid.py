@@ -24,6 +24,7 @@ _WORDS = {
     "selected": "chosen",
     "hint": "Click, drag or Shift+arrows to choose. Keys: 1 to 9 or a class's name, Delete, Space to enlarge.",
     "touch_hint": "Tap pictures to choose them, then tap their class.",
+    "restore_hint": "Choose pictures to restore only those.",
     "all": "All",
     "none": "None",
     "invert": "Invert",
@@ -42,6 +43,8 @@ _WORDS = {
     "accept_all": "Accept all {count} (Enter)",
     "accept_one": "Take the proposal (Enter)",
     "accept_chosen": "Accept {count} chosen (Enter)",
+    "restore_all": "Restore all {count}",
+    "restore_chosen": "Restore {count} chosen",
     "keep": "Keep the label (0)",
     "undo": "Undo",
     "similar": "Find similar",
@@ -50,10 +53,17 @@ _WORDS = {
     "told_move": "{count} moved to {target}",
     "told_class": "{count} moved to the new class {target}",
     "told_trash": "{count} moved to the trash",
-    "told_accept": "{count} suggestions accepted",
-    "told_keep": "{count} labels kept",
+    "told_accept": "{count} accepted",
+    "told_keep": "{count} kept as labelled",
     "told_similar": "Looking for similar pictures",
     "told_undo": "Taken back",
+    "fate_move": "→ {target}",
+    "fate_class": "→ {target}",
+    "fate_trash": "→ Trash",
+    "fate_accept": "✓ accepted",
+    "fate_restore": "✓ restored",
+    "fate_keep": "✓ kept",
+    "decided": "✓ decided",
 }
 
 
@@ -151,6 +161,7 @@ def sort_grid(
     undo: str = "",
     accepts: bool = False,
     keeps: bool = False,
+    restores: bool = False,
     preselect: bool = False,
     similar: bool = False,
     doubtful: bool = False,
@@ -160,7 +171,8 @@ def sort_grid(
 
     place: the class whose pictures are shown, "" for the unsorted, None for a mixture; page: which of them.
     undo: what an undo would take back, in words. accepts: the tiles tell suggestions, which can be accepted.
-    keeps: it can be said that a label is right. preselect: all are chosen when they appear. similar: it can be asked
+    keeps: it can be said that a label is right. restores: these are in the trash; all that can be done is to accept
+    that they go back. preselect: all are chosen when they appear. similar: it can be asked
     what looks like a picture. doubtful: some stand in `place` and in another class, so that `place` can be chosen, too.
     `apply` is called for every step in the order in which they were made, before the page is drawn again.
     """
@@ -182,6 +194,7 @@ def sort_grid(
         "undo": undo,
         "accepts": accepts,
         "keeps": keeps,
+        "restores": restores,
         "preselect": preselect,
         "similar": similar,
         "doubtful": doubtful,

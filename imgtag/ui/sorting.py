@@ -22,15 +22,17 @@ _LOOK_EVERY_S = 4.0
 
 
 def targets_of(project: Project, dataset: Dataset) -> list[Target]:
-    """The classes that pictures can be given."""
+    """The classes that pictures can be given: those with a key first, in the order of the keys."""
     keys, shown = class_keys(project, dataset.class_names), project.display_names()
-    return [Target(c, shown.get(c) or c, number, keys.get(c, 0)) for c, number in dataset.counts.items()]
+    targets = [Target(c, shown.get(c) or c, number, keys.get(c, 0)) for c, number in dataset.counts.items()]
+    return sorted(targets, key=lambda t: t.key or len(targets) + 9)
 
 
 def carry_out(
     project: Project, step: Step, suggested: Mapping[str, str] | None = None, *, decides: bool = False
 ) -> None:
-    """Do one step and leave a message about it. suggested: the class that each picture's tile proposes, by id.
+    """Do one step. What the grid cannot know leaves a message: what was taken back, and what was left alone; the rest
+    the grid says itself, at once. suggested: the class that each picture's tile proposes, by id.
 
     decides: the labels were in question, so that what is chosen now is not asked again.
     """
@@ -39,7 +41,8 @@ def carry_out(
         return
     try:
         named = {"who": who(), **({"decided": "yes"} if decides else {})}
-        flash(_carried_out(project, step, suggested or {}, named))
+        if words := _carried_out(project, step, suggested or {}, named):
+            flash(words)
     except ImgtagError as error:
         flash_error(error)
 
@@ -68,8 +71,8 @@ def _similar(project: Project) -> str:
 def _carried_out(project: Project, step: Step, suggested: Mapping[str, str], named: Mapping[str, str]) -> str:
     if step.action == "accept":
         labels = {id_: suggested[id_] for id_ in step.ids if id_ in suggested}
-        done = edits.sort_pictures(project, labels, seen=step.seen, **named)
-        return f"{count(done.moved, 'suggestion')} accepted." + _left_alone(project, done)
+        done = edits.sort_pictures(project, labels, seen=step.seen, accepted="yes", **named)
+        return _left_alone(project, f"{count(done.moved, 'suggestion')} accepted.", done)
     if step.action == "undo":
         what = history.last_change(project)
         if what.startswith("adding"):
@@ -80,17 +83,18 @@ def _carried_out(project: Project, step: Step, suggested: Mapping[str, str], nam
         if others:
             return f"The last change was {what}, by {others[0]}. It can be taken back on the page Collect."
         done = edits.undo(project, who=named["who"])
-        return f"Taken back: {what}." + _left_alone(project, done)
+        taken_back = f"Taken back: {what}."
+        return _left_alone(project, taken_back, done) or taken_back
     if step.action == "keep":
         done = edits.keep_labels(project, step.ids, who=named["who"])
-        return f"{count(done.moved, 'label')} kept." + _left_alone(project, done)
+        return _left_alone(project, f"{count(done.moved, 'label')} kept.", done)
     if step.action == "trash":
         done = edits.trash_pictures(project, step.ids, seen=step.seen, who=named["who"])
-        return f"{count(done.moved, 'picture')} moved to the trash." + _left_alone(project, done)
+        return _left_alone(project, f"{count(done.moved, 'picture')} moved to the trash.", done)
     target = _ensure_class(project, step.target) if step.action == "class" else step.target
     done = edits.move_pictures(project, step.ids, target, seen=step.seen, **named)
     where = f"“{project.display_name(target)}”" if target else "unsorted"
-    return f"{count(done.moved, 'picture')} moved to {where}." + _left_alone(project, done)
+    return _left_alone(project, f"{count(done.moved, 'picture')} moved to {where}.", done)
 
 
 def _ensure_class(project: Project, name: str) -> str:
@@ -101,8 +105,8 @@ def _ensure_class(project: Project, name: str) -> str:
     return edits.add_class(project, name)
 
 
-def _left_alone(project: Project, done: edits.Change) -> str:
-    """What could not be moved, because somebody else was first."""
+def _left_alone(project: Project, words: str, done: edits.Change) -> str:
+    """What was done in words, and what was not, because somebody else was first; nothing if nobody was."""
     parts = []
     if done.elsewhere:
         places = Counter(done.elsewhere.values())
@@ -112,4 +116,4 @@ def _left_alone(project: Project, done: edits.Change) -> str:
         parts.append(f"{count(len(done.elsewhere), 'was', 'were')} moved before in another window: {named}.")
     if done.missing:
         parts.append(f"{count(len(done.missing), 'is', 'are')} gone.")
-    return "".join(f" {part}" for part in parts)
+    return " ".join([words, *parts]) if parts else ""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from imgtag.data import history
 from imgtag.data.dataset import Dataset
 from imgtag.data.duplicates import same_shots
 from imgtag.data.importing import importing
@@ -17,6 +18,7 @@ from imgtag.ui import charts
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.text import count, percent
 from imgtag.ui.waiting import forget_result, looked_at, worked_out
+from imgtag.ui.who import who
 from imgtag.ui.widgets import flash, folded
 
 _SMALL_CLASS = 20  # pictures: four or fewer of them validate
@@ -73,9 +75,9 @@ def _shares(project: Project, dataset: Dataset) -> None:
     with st.container(horizontal=True):
         usable = shares["train"] > 0 and shares["val"] > 0
         if st.button(f"Deal all out anew: {words}", disabled=not usable, icon=":material/shuffle:"):
-            _change(project, dataset, lambda shots: deal_again(project, dataset.labelled, shots, shares))
+            _change(project, dataset, words, lambda shots: deal_again(project, dataset.labelled, shots, shares))
         if folders and st.button("Use my folders", disabled=imported, icon=":material/folder:"):
-            _change(project, dataset, lambda shots: use_folders(project, dataset.labelled, shots))
+            _change(project, dataset, "my folders", lambda shots: use_folders(project, dataset.labelled, shots))
     if not usable:
         st.caption("A model needs pictures to learn from and some to be checked with.")
     elif folders and imported:
@@ -83,9 +85,10 @@ def _shares(project: Project, dataset: Dataset) -> None:
     st.caption("Models that exist keep the pictures that they were trained and checked with.")
 
 
-def _change(project: Project, dataset: Dataset, change: Callable[[list[list[str]]], object]) -> None:
+def _change(project: Project, dataset: Dataset, into: str, change: Callable[[list[list[str]]], object]) -> None:
     with shown_errors():
         change(same_shots(project, dataset.pictures))
+        history.tell(project, f"dealing all pictures out anew: {into}", who())
         flash("The pictures were dealt out anew. The next training uses the new split.")
         forget_result(project, "splits")
         st.rerun()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from imgtag.data import edits
 from imgtag.data.dataset import look
 from imgtag.data.history import last_change
 from imgtag.data.projects import Project
@@ -53,7 +54,7 @@ def test_with_the_mouse(page: Page, server: Server, shapes: Project) -> None:
     tiles.nth(22).click(modifiers=["Shift"])
     chosen(page, "20 chosen")
     chip(page, "circle").click()
-    expect(page.get_by_text("20 pictures moved to “circle”")).to_be_visible()
+    expect(page.get_by_text("20 moved to circle")).to_be_visible()
     becomes(shapes, {"circle": 32, "square": 12, "": 280})
     expect(tiles).to_have_count(120)  # others have taken their places
     page.get_by_role("button", name="Undo", exact=True).click()
@@ -187,3 +188,19 @@ def test_the_second_of_two_people_is_told(page: Page, server: Server, shapes: Pr
     other.bring_to_front()
     chosen(other, "Moved in another window meanwhile: 1 of the chosen pictures")
     other.close()
+
+
+def test_pictures_come_back_from_the_trash_one_by_one(page: Page, server: Server, shapes: Project) -> None:
+    first, second = [p.id for p in look(shapes).pictures if p.label == "circle"][:2]
+    edits.trash_pictures(shapes, [first, second])
+    page.goto(f"{server.address}/collect?project=toys")
+    page.get_by_text("Trash", exact=True).click()
+    tiles = page.get_by_role("group", name="Pictures in the trash").locator(".tile")
+    expect(tiles).to_have_count(2)
+    tiles.first.locator(".face").click()
+    page.keyboard.press("Delete")  # does nothing here
+    page.get_by_role("button", name="Restore 1 chosen").click()
+    becomes(shapes, {"circle": 11, "square": 12, "": 0})
+    expect(tiles).to_have_count(1)
+    page.get_by_role("button", name="Restore all 1").click()
+    becomes(shapes, {"circle": 12, "square": 12, "": 0})

@@ -22,6 +22,14 @@ def order(page: Page, name: str) -> Locator:
     return page.locator("[data-testid=stButtonGroup]").get_by_text(name, exact=True)
 
 
+def from_the_first(tiles: Locator, number: int) -> tuple[float, float]:
+    """How far a tile stands from the first one, in pixels."""
+    first, other = tiles.first.bounding_box(), tiles.nth(number).bounding_box()
+    assert first
+    assert other
+    return other["x"] - first["x"], other["y"] - first["y"]
+
+
 # From within the page, since a test under load comes too late. Components live in shadow roots.
 PRESS_AS_SOON_AS_CHOSEN = """() => {
     const roots = () => [...document.querySelectorAll("*")].map((e) => e.shadowRoot).filter(Boolean);
@@ -52,8 +60,12 @@ def test_look_alikes_are_named_and_suggestions_corrected_and_accepted(
     wrong = tiles.nth(4)
     name = wrong.locator("img").get_attribute("alt")
     wrong.hover()
+    page.wait_for_timeout(600)  # keys pressed at once are not taken: nobody has seen the page yet
+    below = from_the_first(tiles, 9)
     page.keyboard.press("2" if said[str(name)] == "circle" else "1")
     expect(tiles).to_have_count(29)
+    expect(page.locator(".print")).to_have_text("→ square" if said[str(name)] == "circle" else "→ circle")
+    assert from_the_first(tiles, 8) == below, "the others stay where they were"
     page.wait_for_timeout(2500)
     expect(tiles).to_have_count(29)  # nothing else moves while somebody sorts
     page.keyboard.press("Enter")

@@ -114,11 +114,11 @@ def test_the_trash_shows_where_things_came_from_and_gives_them_back(shapes: Proj
     assert edits.trash_pictures(shapes, some) == edits.Change(3)
     trashed = edits.trashed_pictures(shapes)
     assert {p.relative_to(shapes.trash).parts[:2] for p in trashed} == {("images", "circle")}
-    assert history.trashed_ids(shapes) == set(some)
+    assert history.trashed(shapes).keys() == set(some)
     assert all_bytes(shapes) == bytes_
     assert edits.restore_pictures(shapes, trashed) == edits.Change(3)
     assert labels(shapes) == before
-    assert history.trashed_ids(shapes) == set()
+    assert history.trashed(shapes) == {}
 
 
 def test_two_pictures_of_one_name_lie_in_the_trash_side_by_side(project: Project) -> None:

@@ -25,19 +25,17 @@ def ids(project: Project, label: str) -> tuple[str, ...]:
 
 
 def said() -> str:
-    """The last message that was left for the page, without the signs that keep it literal."""
-    return str(st.session_state["_messages"][-1][0]).replace("\\", "")
+    """The last message that was left for the page, without the signs that keep it literal; empty where none was."""
+    messages = st.session_state.get("_messages")
+    return str(messages[-1][0]).replace("\\", "") if messages else ""
 
 
 def test_pictures_are_moved_trashed_and_given_a_new_class(shapes: Project) -> None:
     carry_out(shapes, Step("move", ids(shapes, "circle")[:3], "square", "circle"))
-    assert said() == "3 pictures moved to “square”."
     carry_out(shapes, Step("class", ids(shapes, "circle")[:1], "ring", "circle"))
-    assert said() == "1 picture moved to “ring”."
     carry_out(shapes, Step("class", ids(shapes, "circle")[:1], "Ring", "circle"))
-    assert said() == "1 picture moved to “ring”."
     carry_out(shapes, Step("trash", ids(shapes, "square")[:2], "", "square"))
-    assert said() == "2 pictures moved to the trash."
+    assert said() == "", "the grid says at once what it has done"
     assert look(shapes).counts == {"circle": 7, "ring": 2, "square": 13}
     carry_out(shapes, Step("undo", (), "", ""))
     assert said() == "Taken back: trashing 2 pictures."
@@ -72,7 +70,6 @@ def test_what_is_refused_is_said_with_its_reason(step: Step, reason: str, shapes
 def test_decisions_about_labels_in_question_are_remembered(shapes: Project) -> None:
     first, second, third = ids(shapes, "circle")[:3]
     carry_out(shapes, Step("keep", (first,), "", None), {first: "square"}, decides=True)
-    assert said() == "1 label kept."
     carry_out(shapes, Step("accept", (second,), "", None), {second: "square"}, decides=True)
     carry_out(shapes, Step("move", (third,), "square", None), {}, decides=True)
     assert history.decided(shapes) == {first: "circle", second: "square", third: "square"}

@@ -11,7 +11,8 @@ function act(state, action, ids = [], target = "") {
   state.log.push({ seq: ++state.seq, action, ids, target, seen });
   const leaves = !["undo", "similar"].includes(action) && (["trash", "accept", "keep"].includes(action) || target !== seen);
   if (leaves) {
-    ids.forEach((id) => { state.chosen.delete(id); state.leaving.set(id, state.seq); });
+    const fate = fateOf(state, action, target);
+    ids.forEach((id) => { state.chosen.delete(id); state.leaving.set(id, state.seq); state.fates.set(id, fate); });
     state.anchor = undefined;
     refresh(state);
     if (next) {
@@ -40,9 +41,18 @@ function following(state, ids) {
 }
 
 function say(state, action, count, target) {
-  const { words, classes } = state.data;
-  const shown = classes.find((c) => c.name === target)?.shown ?? (target || words.unsorted);
-  state.told.textContent = words[`told_${action}`].replace("{count}", count).replace("{target}", shown);
+  const text = state.data.words[`told_${action}`];
+  state.note = text.replace("{count}", count).replace("{target}", shownName(state, target));
+  paint(state);
+}
+
+function shownName(state, target) {
+  return state.data.classes.find((c) => c.name === target)?.shown ?? (target || state.data.words.unsorted);
+}
+
+// What is written on the place that a picture leaves.
+function fateOf(state, action, target) {
+  return state.data.words[`fate_${state.data.restores ? "restore" : action}`].replace("{target}", shownName(state, target));
 }
 
 function assignNumber(state, number, ids) {
@@ -110,11 +120,11 @@ function chips(state, doing) {
 function commands(state) {
   const { words } = state.data;
   const trash = () => act(state, "trash", chosenOnes(state));
-  state.back = button("", words.undo, () => act(state, "undo"));
+  state.back = button("undo", words.undo, () => act(state, "undo"));
   state.accept = button("accept", "", () => act(state, "accept", acceptable(state)));
   state.keep = button("", words.keep, () => act(state, "keep", chosenOnes(state)));
-  state.similar = button("", words.similar, () => act(state, "similar", chosenOnes(state).slice(0, 1)));
-  return [state.accept, state.keep, dropTarget(button("", words.trash, trash), trash), state.back, state.similar];
+  state.similar = button("similar", words.similar, () => act(state, "similar", chosenOnes(state).slice(0, 1)));
+  return [state.accept, state.keep, dropTarget(button("trash", words.trash, trash), trash), state.back, state.similar];
 }
 
 // A field for typed class names: the first that fits is taken with Enter, a name that is none yet becomes a class.

@@ -118,6 +118,7 @@ function onKey(state, event) {
   const control = event.ctrlKey || event.metaKey;
   const letter = key.length === 1 ? key.toLowerCase() : key;
   let done = true;
+  if (state.data.restores && /^.$|^Delete$|^Backspace$/u.test(key) && key !== " " && !(control && "ai".includes(letter))) return;
   if (STEPS[key]) moveFocus(state, STEPS[key](columns(state)), event.shiftKey);
   else if (control && letter === "a") chooseAll(state);
   else if (control && letter === "i") invert(state);

@@ -4,7 +4,7 @@ const states = new WeakMap();
 function build(state) {
   const { words, label } = state.data;
   state.root.replaceChildren();
-  state.root.className = state.data.mode;
+  state.root.className = state.data.restores ? `${state.data.mode} restores` : state.data.mode;
   state.tiles = new Map();
   state.board = element("div", "tiles");
   state.board.setAttribute("role", "group");
@@ -26,9 +26,7 @@ function build(state) {
     tools.append(
       button("", words.all, () => chooseAll(state)), button("", words.none, () => chooseNone(state)),
       button("", words.invert, () => invert(state)), ...commands(state), size, state.counter);
-    state.told = element("span", "told");
-    state.told.setAttribute("role", "status");
-    head.append(state.bar, tools, state.told);
+    head.append(state.bar, tools);
     state.palette = element("dialog", "palette");
     const input = element("input");
     input.setAttribute("aria-label", words.type_class);
@@ -63,7 +61,7 @@ export default function (component) {
   let state = states.get(root);
   if (!state) {
     const random = crypto.getRandomValues(new Uint32Array(2));
-    state = { root, chosen: new Set(), leaving: new Map(), log: [], seq: 0, sent: 0, window: random.join("-") };
+    state = { root, chosen: new Set(), leaving: new Map(), fates: new Map(), log: [], seq: 0, sent: 0, window: random.join("-") };
     states.set(root, state);
   }
   state.send = setStateValue;
@@ -76,6 +74,7 @@ export default function (component) {
   if (state.token !== data.token) {  // another place or page: nothing of the old one stays chosen unseen
     state.token = data.token;
     state.chosen = new Set(data.preselect ? data.items.map((item) => item.id) : []);
+    if (data.preselect) state.note = "";  // the number of those that are chosen is of more use
     state.anchor = undefined;
     state.awaits ||= data.preselect || (data.accepts && !data.keeps);  // a key names the group, or accepts the page, at once
   }

@@ -60,13 +60,42 @@ function tileOf(state, item) {
   return tile;
 }
 
+// Where suggestions are decided one by one, nothing slides under the mouse: what has gone leaves a pale print in its
+// place, with what became of it, until others come.
+function placesOf(state) {
+  const ids = state.items.map((item) => item.id);
+  const same = state.places && state.placesOf === state.token && ids.every((id) => state.places.includes(id));
+  if (!state.data.accepts || !same) {
+    state.places = ids;
+    state.placesOf = state.token;
+    state.prints = new Map();
+  }
+  return state.places;
+}
+
+function printOf(state, id, tile) {
+  let print = state.prints.get(id);
+  if (!print) {
+    print = element("div", "print");
+    print.setAttribute("aria-hidden", "true");
+    const frame = tile.querySelector(".frame").cloneNode(true);
+    const caption = element("span", "caption");
+    caption.append(element("b"));
+    print.append(frame, caption);
+    state.prints.set(id, print);
+  }
+  print.querySelector("b").textContent = state.fates.get(id) ?? state.data.words.decided;
+  return print;
+}
+
 function layTiles(state) {
   const fresh = new Map();
-  const wanted = state.items.map((item) => {
-    const tile = tileOf(state, item);
-    fresh.set(item.id, tile);
-    return tile;
-  });
+  const before = state.tiles;
+  for (const item of state.items) fresh.set(item.id, tileOf(state, item));
+  const wanted = placesOf(state)
+    .map((id) => fresh.get(id) ?? (before.has(id) || state.prints.has(id) ? printOf(state, id, before.get(id)) : null))
+    .filter(Boolean);
+  for (const id of fresh.keys()) { state.prints.delete(id); state.fates.delete(id); }
   state.tiles = fresh;
   const there = [...state.board.children];
   if (wanted.length !== there.length || wanted.some((tile, at) => tile !== there[at])) {
@@ -92,10 +121,11 @@ function paint(state) {
     if (state.sorts) tile.firstChild.setAttribute("aria-pressed", chosen);
   }
   if (state.counter) {
-    const { selected, touch_hint } = state.data.words;
-    const hint = matchMedia("(hover: none)").matches ? touch_hint : state.data.words.hint;
+    const { selected, hint: mouse_hint, touch_hint, restore_hint } = state.data.words;
+    const hint = state.data.restores ? restore_hint : matchMedia("(hover: none)").matches ? touch_hint : mouse_hint;
     state.counter.textContent = state.note || (state.chosen.size ? `${state.chosen.size} ${selected}` : hint);
-    const { accept_all, accept_chosen, accept_one } = state.data.words;
+    const { accept_one } = state.data.words;
+    const [accept_all, accept_chosen] = ["all", "chosen"].map((n) => state.data.words[`${state.data.restores ? "restore" : "accept"}_${n}`]);
     state.accept.disabled = state.data.keeps && !state.chosen.size;
     state.accept.hidden = !state.data.accepts || !state.items.length;
     const all = state.data.keeps ? accept_one : accept_all;  // of labels in question, never a whole page
