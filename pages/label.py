@@ -40,7 +40,7 @@ def describe(name: str) -> str:
 places = [UNSORTED, *dataset.class_names]
 first = UNSORTED if dataset.unsorted or not dataset.class_names else dataset.class_names[0]
 order = ADDED
-with st.container(horizontal=True):
+with st.container():
     shown = choose("Show", places, describe, key=f"place {project.name}", first=first)
     if shown is None:  # its class was removed
         shown = first

@@ -6,17 +6,18 @@ from imgtag.core.errors import NotFound
 from imgtag.data.dataset import look
 from imgtag.review.metrics import evaluate
 from imgtag.training.runs import list_runs
-from imgtag.ui import charts
+from imgtag.ui.browsing import browsing_area
 from imgtag.ui.comparison import against_the_one_before, comparison_area
-from imgtag.ui.evaluation import choose_cell, headline, mend_bar, per_class_table, prediction_grid
+from imgtag.ui.evaluation import headline, mend_bar
 from imgtag.ui.learning import enough_area
+from imgtag.ui.matrix import matrix_area
 from imgtag.ui.navigation import link, require_project
+from imgtag.ui.per_class import per_class_area
 from imgtag.ui.runs import choose_run, say_refit
 from imgtag.ui.suspects import suspects_area
+from imgtag.ui.why import answer_why
 from imgtag.ui.widgets import empty_state, page_title, show_flash
 
-WORST = 24
-CELL_PICTURES = 60
 FIGURES, MISTAKES, LABELS, COMPARISON = "Overview", "Mistakes", "Wrong labels?", "Comparison"
 PARTS = [FIGURES, MISTAKES, LABELS, COMPARISON]
 SPLITS = {"val": "Validation pictures", "test": "Test pictures"}
@@ -69,28 +70,15 @@ if part == FIGURES:
     headline(found, names, against_the_one_before(run, runs, split))
     if split == "val":
         say_refit(run)
-    st.subheader("Class by class", anchor=False, help="scikit-learn's classification report.")
-    per_class_table(found, names)
+    per_class_area(run, found, names, key=f"classes {run.id} {split}")
     enough_area(project, dataset)
     st.stop()
 
 st.subheader("What is taken for what", anchor=False, help="The confusion matrix.")
 st.caption(
     "Each row is a class, each column what the model said. Green is right, orange is wrong. "
-    "Click a field to see its pictures."
+    "Click a field, or a total for a whole row or column, to see its pictures."
 )
-clicked = charts.confusion_chart(found, names, key=f"matrix {run.id} {split}")
-cell = choose_cell(found, names, clicked, key=f"cell {run.id} {split}")
-if cell:
-    prediction_grid(run, dataset, found.in_cell(*cell)[:CELL_PICTURES], names, key=f"pictures {run.id} {split}")
-
-st.subheader(
-    "The most surprising pictures",
-    anchor=False,
-    help="Top losses: where the model gave the label the lowest probability.",
-)
-st.caption(
-    "Often these are wrong labels or odd pictures: the best place to start mending. Point at one: Enter takes what the "
-    "model said, 0 keeps the label, Delete trashes it, a number gives it another class."
-)
-prediction_grid(run, dataset, found.top_losses(WORST), names, key=f"worst {run.id} {split}")
+cell = matrix_area(found, names, key=f"matrix {run.id} {split}")
+browsing_area(run, dataset, found, names, cell, key=f"{run.id} {split}")
+answer_why(run, found, names)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import altair as alt
-import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
 from imgtag.review.learning_curve import Point
-from imgtag.review.metrics import Evaluation
+from imgtag.review.metrics import ClassFigures
 from imgtag.serving.predictor import Tag
 
 ACCENT, WRONG = "#14938a", "#d9480f"  # readable on the light and on the dark theme
-_MOST_CLASSES_WITH_NUMBERS = 20
 
 
 def class_counts(counts: Mapping[str, int], names: Mapping[str, str], *, key: str) -> None:
@@ -99,6 +95,43 @@ def tag_bars(tags: Sequence[Tag], *, key: str) -> None:
     st.plotly_chart(figure, config={"displayModeBar": False}, key=key)
 
 
+def per_class(figures: Sequence[ClassFigures], names: Mapping[str, str], *, key: str) -> None:
+    """How many of each class are found (recall) as bars, how often its name is right (precision) as dots."""
+    ordered = sorted((f for f in figures if f.support), key=lambda f: f.recall)
+    rows = [_plain_label(names.get(f.label, f.label)) for f in ordered]
+    figure = go.Figure()
+    figure.add_bar(
+        x=[100 * f.recall for f in ordered],
+        y=rows,
+        orientation="h",
+        name="found (recall)",
+        marker={"color": ACCENT, "opacity": 0.55},
+        customdata=[(f.support, f.train_count) for f in ordered],
+        hovertemplate="%{y}: %{x:.0f} % of %{customdata[0]} found, learnt from %{customdata[1]}<extra></extra>",
+    )
+    figure.add_scatter(
+        x=[100 * f.precision for f in ordered],
+        y=rows,
+        mode="markers",
+        name="right when said (precision)",
+        marker={"color": WRONG, "size": 9},
+        hovertemplate="%{y}: right %{x:.0f} % of the times it was said<extra></extra>",
+    )
+    figure.update_layout(
+        height=28 * len(ordered) + 90,
+        margin={"l": 8, "r": 16, "t": 4, "b": 4},
+        bargap=0.35,
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0, "traceorder": "normal"},
+    )
+    ticks = [0, 25, 50, 75, 100]
+    figure.update_xaxes(range=[-2, 102], fixedrange=True, tickvals=ticks, ticktext=[f"{t} %" for t in ticks])
+    figure.update_yaxes(
+        type="category", autorange="reversed", automargin=True, fixedrange=True, ticksuffix="  ", tickmode="linear"
+    )
+    with st.container(height=640 if len(ordered) > 40 else "content", border=False):
+        st.plotly_chart(figure, config={"displayModeBar": False}, key=key)
+
+
 def learning_curve(curve: Sequence[Point], *, key: str) -> None:
     """Accuracy against the number of pictures learnt from, with a band from the lowest to the highest."""
     x = [p.pictures for p in curve]
@@ -126,53 +159,6 @@ def learning_curve(curve: Sequence[Point], *, key: str) -> None:
     figure.update_xaxes(title="pictures learnt from", fixedrange=True, rangemode="tozero")
     figure.update_yaxes(title="right (accuracy)", ticksuffix=" %", fixedrange=True)
     st.plotly_chart(figure, config={"displayModeBar": False}, key=key)
-
-
-def confusion_chart(evaluation: Evaluation, names: Mapping[str, str], *, key: str) -> tuple[str, str] | None:
-    """The confusion matrix; returns the (label, predicted) cell that was clicked."""
-    classes = evaluation.classes
-    rows = [
-        {
-            "label": label,
-            "predicted": predicted,
-            "true": names.get(label, label),
-            "said": names.get(predicted, predicted),
-            "pictures": int(evaluation.confusion[i, j]),
-            "kind": "right" if i == j else "wrong",
-        }
-        for i, label in enumerate(classes)
-        for j, predicted in enumerate(classes)
-    ]
-    few = len(classes) <= _MOST_CLASSES_WITH_NUMBERS
-    side = 38 * len(classes) + 130 if few else 640
-    picked = alt.selection_point(name="cell", fields=["label", "predicted"], on="click", clear="dblclick")
-    order = [names.get(c, c) for c in classes]
-    plain: dict[str, Any] = {"labels": few, "ticks": False, "labelLimit": 140, "domain": False, "labelOverlap": False}
-    base = alt.Chart(pd.DataFrame(rows)).encode(
-        x=alt.X("said:N", sort=order, title="what the model said (prediction)", axis=alt.Axis(labelAngle=-40, **plain)),
-        y=alt.Y("true:N", sort=order, title="what it is (label)", axis=alt.Axis(**plain)),
-    )
-    peak = max(1, int(evaluation.confusion.max()))
-    shade = alt.Opacity("pictures:Q", scale=alt.Scale(domain=[0, peak], range=[0.03, 0.95], type="sqrt"), legend=None)
-    colour = alt.Color("kind:N", scale=alt.Scale(domain=["right", "wrong"], range=[ACCENT, WRONG]), legend=None)
-    ink = "#e6e9e8" if st.context.theme.type == "dark" else "#22302f"
-    layers: list[Any] = [base.mark_rect(stroke="#8884", strokeWidth=0.5).encode(color=colour, opacity=shade)]
-    if few:
-        numbers = base.mark_text(fontSize=13, fontWeight=600, color=ink)
-        layers.append(numbers.encode(text=alt.condition("datum.pictures > 0", "pictures:Q", alt.value(""))))
-    # The clicks are taken by an invisible layer on top: the numbers would swallow them.
-    top = base.mark_rect(fill="#000", fillOpacity=0.001, stroke=ink, cursor="pointer").encode(
-        strokeWidth=alt.condition(picked, alt.value(2.5), alt.value(0), empty=False),
-        tooltip=[
-            alt.Tooltip("true:N", title="it is"),
-            alt.Tooltip("said:N", title="the model said"),
-            alt.Tooltip("pictures:Q"),
-        ],
-    )
-    chart = alt.layer(*layers, top.add_params(picked))
-    state = st.altair_chart(chart.properties(height=side), on_select="rerun", key=key, selection_mode="cell")
-    chosen = (state.get("selection") or {}).get("cell") or []
-    return (str(chosen[0]["label"]), str(chosen[0]["predicted"])) if chosen else None
 
 
 def _plain_label(name: str) -> str:

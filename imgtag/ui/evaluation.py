@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-import pandas as pd
 import streamlit as st
 
 from imgtag.data import history
@@ -16,10 +14,11 @@ from imgtag.review.overview import overview
 from imgtag.training.jobs import start_training
 from imgtag.training.runs import Run
 from imgtag.ui.errors import shown_errors
-from imgtag.ui.grid import Tile, sort_grid, tile
+from imgtag.ui.grid import Step, Tile, sort_grid, tile
 from imgtag.ui.navigation import go
 from imgtag.ui.sorting import carry_out, targets_of
 from imgtag.ui.text import count, literal, percent, right_of
+from imgtag.ui.why import ask_why
 
 _SEEN = {
     "val": "Validation pictures: the model had not learnt from them, but they chose what was kept of it.",
@@ -83,32 +82,13 @@ def _findings(found: Evaluation, names: Mapping[str, str]) -> list[str]:
     return lines
 
 
-def choose_cell(
-    found: Evaluation, names: Mapping[str, str], clicked: tuple[str, str] | None, *, key: str
-) -> tuple[str, str] | None:
-    """The cell of the matrix to look into: the one just clicked, or one from a list, mistakes first."""
-    cells = {(label, predicted): pictures for label, predicted, pictures in found.filled_cells}
-    if clicked != st.session_state.get(f"{key} clicked"):
-        st.session_state[f"{key} clicked"] = clicked
-        st.session_state[key] = clicked if clicked in cells else None
-    return st.selectbox(
-        "Pictures of",
-        list(cells),
-        index=None,
-        format_func=lambda c: (
-            f"{names[c[0]]} {'rightly' if c[0] == c[1] else 'wrongly'} called {names[c[1]]}: {cells[c]}"
-        ),
-        key=key,
-        placeholder="Choose a field",
-    )
-
-
 def prediction_grid(
-    run: Run, dataset: Dataset, predictions: Sequence[Prediction], names: Mapping[str, str], *, key: str
+    run: Run, dataset: Dataset, predictions: Sequence[Prediction], names: Mapping[str, str], *, key: str, page: str = ""
 ) -> None:
     """Pictures with what they are, what the model said and how sure it was, to be mended where they are shown.
 
-    Those that were mended, confirmed or trashed since the training are left out, and counted.
+    Those that were mended, confirmed or trashed since the training are left out, and counted. page: names what is
+    shown.
     """
     project, there = run.project, dataset.by_id
     confirmed = history.decided(project)
@@ -117,17 +97,27 @@ def prediction_grid(
         for p in predictions
         if p.sha256 in there and there[p.sha256].label == p.label and confirmed.get(p.sha256) != p.label
     ]
+
+    def apply(step: Step) -> None:
+        if step.action == "similar":
+            ask_why(project, step.ids[0])
+        else:
+            carry_out(project, step, {p.sha256: p.predicted for p in left}, decides=True)
+
     if left:
         sort_grid(
-            [_tile(run, p, names) for p in left],
+            [prediction_tile(run, p, names) for p in left],
             targets_of(project, dataset),
-            lambda step: carry_out(project, step, {p.sha256: p.predicted for p in left}, decides=True),
+            apply,
             key=key,
             label="Pictures with predictions",
             place=None,
             undo=history.last_change(project),
             accepts=True,
             keeps=True,
+            similar=True,
+            words={"similar": "Why?"},
+            page=page,
             size=150,
         )
     done = len(predictions) - len(left)
@@ -157,34 +147,8 @@ def mend_bar(run: Run, dataset: Dataset) -> None:
                 go("train")
 
 
-def per_class_table(found: Evaluation, names: Mapping[str, str]) -> None:
-    """Precision, recall, F1 and support of every class, with the number of training pictures."""
-    table = pd.DataFrame(
-        [
-            (names[f.label], f.precision * 100, f.recall * 100, f.f1 * 100, f.support, f.train_count)
-            for f in found.per_class
-        ],
-        columns=["Class", "Precision", "Recall", "F1", "Pictures", "Learnt from"],
-    )
-
-    def share(about: str) -> Any:
-        return st.column_config.ProgressColumn(help=about, format="%.0f %%", min_value=0, max_value=100)
-
-    st.dataframe(
-        table,
-        hide_index=True,
-        height=min(38 + 36 * len(table), 560),
-        column_config={
-            "Precision": share("When it says this class, how often is that right?"),
-            "Recall": share("Of the pictures of this class, how many does it find?"),
-            "F1": share("Both in one figure (harmonic mean)."),
-            "Pictures": st.column_config.NumberColumn(help="Support: pictures of this class that were checked."),
-            "Learnt from": st.column_config.NumberColumn(help="Training pictures of this class."),
-        },
-    )
-
-
-def _tile(run: Run, p: Prediction, names: Mapping[str, str]) -> Tile:
+def prediction_tile(run: Run, p: Prediction, names: Mapping[str, str]) -> Tile:
+    """A picture with a mark, and what it is if the model said something else."""
     said = f"{names[p.predicted]} {percent(p.probability)}"
     if p.right:
         caption, note = names[p.label], f"sure to {percent(p.probability)}"

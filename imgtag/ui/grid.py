@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -165,15 +165,17 @@ def sort_grid(
     preselect: bool = False,
     similar: bool = False,
     doubtful: bool = False,
+    words: Mapping[str, str] | None = None,
     size: int = 128,
 ) -> None:
     """Show pictures to choose and to give a class with mouse, touch or keys.
 
-    place: the class whose pictures are shown, "" for the unsorted, None for a mixture; page: which of them.
-    undo: what an undo would take back, in words. accepts: the tiles tell suggestions, which can be accepted.
-    keeps: it can be said that a label is right. restores: these are in the trash; all that can be done is to accept
-    that they go back. preselect: all are chosen when they appear. similar: it can be asked
-    what looks like a picture. doubtful: some stand in `place` and in another class, so that `place` can be chosen, too.
+    place: the class whose pictures are shown, "" for the unsorted, None for a mixture; page: which of them. undo:
+    what an undo would take back, in words. accepts: the tiles tell suggestions, which can be accepted. keeps: it
+    can be said that a label is right. restores: these are in the trash; all that can be done is to accept that they
+    go back. preselect: all are chosen when they appear. similar: it can be asked what looks like a picture. words:
+    other ones than usual on the buttons. doubtful: some stand in `place` and in another class, so that `place` can
+    be chosen, too.
     `apply` is called for every step in the order in which they were made, before the page is drawn again.
     """
 
@@ -201,6 +203,7 @@ def sort_grid(
         "window": window,
         "applied": last,
         "token": f"{page} {place}",
+        "words": {**_WORDS, **(words or {})},
     }
     _mount(tiles, "sort", key, label, size, catch_up, **more)
 
