@@ -16,18 +16,18 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.sets import SETS, read_set
+from bench.sets import read_set
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Print a table for each set."""
     parser = argparse.ArgumentParser(prog="python -m bench.suspects")
     parser.add_argument("data", type=Path)
-    parser.add_argument("set", nargs="*", default=["aerial-small", "flowers-small"], choices=SETS)
+    parser.add_argument("set", nargs="*")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--share", type=float, default=0.05)
     options = parser.parse_args(arguments)
-    for name in options.set:
+    for name in options.set or ("aerial-small", "flowers-small"):
         with tempfile.TemporaryDirectory() as home:
             os.environ["IMGTAG_HOME"] = home
             measure(options.data, name, options.seeds, options.share)

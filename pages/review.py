@@ -15,11 +15,11 @@ from imgtag.ui.navigation import link, require_project
 from imgtag.ui.per_class import per_class_area
 from imgtag.ui.runs import choose_run, say_refit
 from imgtag.ui.suspects import suspects_area
-from imgtag.ui.why import answer_why
+from imgtag.ui.trust import trust_area
 from imgtag.ui.widgets import empty_state, page_title, show_flash
 
-FIGURES, MISTAKES, LABELS, COMPARISON = "Overview", "Mistakes", "Wrong labels?", "Comparison"
-PARTS = [FIGURES, MISTAKES, LABELS, COMPARISON]
+FIGURES, MISTAKES, LABELS, TRUST, COMPARISON = "Overview", "Mistakes", "Wrong labels?", "Trust", "Comparison"
+PARTS = [FIGURES, MISTAKES, LABELS, TRUST, COMPARISON]
 SPLITS = {"val": "Validation pictures", "test": "Test pictures"}
 
 project = require_project()
@@ -74,6 +74,10 @@ if part == FIGURES:
     enough_area(project, dataset)
     st.stop()
 
+if part == TRUST:
+    trust_area(run, dataset, found, names, key=f"trust {run.id} {split}")
+    st.stop()
+
 st.subheader("What is taken for what", anchor=False, help="The confusion matrix.")
 st.caption(
     "Each row is a class, each column what the model said. Green is right, orange is wrong. "
@@ -81,4 +85,3 @@ st.caption(
 )
 cell = matrix_area(found, names, key=f"matrix {run.id} {split}")
 browsing_area(run, dataset, found, names, cell, key=f"{run.id} {split}")
-answer_why(run, found, names)

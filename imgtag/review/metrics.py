@@ -25,7 +25,10 @@ _ECE_BINS = 10
 
 @dataclass(frozen=True)
 class Prediction:
-    """One picture of a run: its label, what the model said, and how surprised it was (loss in nats)."""
+    """One picture of a run: its label, what the model said, and how surprised it was (loss in nats).
+
+    raw_probability: of what it said, before the temperature; familiarity: see `training.trust`.
+    """
 
     path: str
     sha256: str
@@ -36,6 +39,8 @@ class Prediction:
     label_probability: float
     loss: float
     top: dict[str, float]
+    raw_probability: float | None = None
+    familiarity: float | None = None
 
     @property
     def right(self) -> bool:
@@ -137,11 +142,17 @@ def read_predictions(run: Run) -> list[Prediction]:
                     float(row["label_probability"]),
                     float(row["loss"]),
                     json.loads(row["top"]),
+                    _number(row.get("raw_probability")),
+                    _number(row.get("familiarity")),
                 )
             )
         except (KeyError, TypeError, ValueError):
             continue
     return found
+
+
+def _number(text: str | None) -> float | None:
+    return float(text) if text else None
 
 
 def evaluate(run: Run, split: str) -> Evaluation:
@@ -188,8 +199,28 @@ def evaluate(run: Run, split: str) -> Evaluation:
 
 def expected_calibration_error(predictions: Sequence[Prediction]) -> float:
     """Mean gap between how sure the model was and how often it was right, 0 is best (Guo 2017, 10 bins)."""
-    bins: dict[int, list[Prediction]] = {}
-    for p in predictions:
-        bins.setdefault(min(int(p.probability * _ECE_BINS), _ECE_BINS - 1), []).append(p)
-    gaps = (abs(sum(p.probability for p in b) - sum(p.right for p in b)) for b in bins.values())
-    return sum(gaps) / len(predictions)
+    return calibration_gap([(p.probability, p.right) for p in predictions])
+
+
+@dataclass(frozen=True)
+class Bin:
+    """Answers that were about equally sure: how sure on average, how many were right, of how many."""
+
+    sure: float
+    right: int
+    n: int
+
+
+def reliability(answers: Sequence[tuple[float, bool]]) -> list[Bin]:
+    """Answers, each with its probability and whether it is right, in ten bins of equal width; empty ones left out."""
+    bins: dict[int, list[tuple[float, bool]]] = {}
+    for answer in answers:
+        bins.setdefault(min(int(answer[0] * _ECE_BINS), _ECE_BINS - 1), []).append(answer)
+    return [
+        Bin(sum(sure for sure, _ in b) / len(b), sum(right for _, right in b), len(b)) for _, b in sorted(bins.items())
+    ]
+
+
+def calibration_gap(answers: Sequence[tuple[float, bool]]) -> float:
+    """Expected calibration error of answers, each with its probability and whether it is right."""
+    return sum(abs(b.sure * b.n - b.right) for b in reliability(answers)) / len(answers)

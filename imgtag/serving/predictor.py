@@ -17,11 +17,12 @@ from imgtag.training.backbones import Preprocessing
 from imgtag.training.extractor import Extractor, load_extractor
 from imgtag.training.features import mirrored, network_input
 from imgtag.training.fitting import mixed
-from imgtag.training.model import Member, Model, load_model
+from imgtag.training.model import Model, load_model
 from imgtag.training.runs import Run
+from imgtag.training.trust import tempered
 
 _KEEP = 2
-_kept: OrderedDict[tuple[str, int], Predictor] = OrderedDict()
+_kept: OrderedDict[str, Predictor] = OrderedDict()
 _loading = threading.Lock()
 
 
@@ -38,7 +39,7 @@ class Tag:
 class Answer:
     """What the model says about one file: tags, likeliest first, or the reason why it cannot be read.
 
-    `unknown` is None: this version does not judge yet whether a picture shows something else entirely.
+    unknown: the model is too unsure, or the picture too unlike what it has learnt from; None where it cannot tell.
     """
 
     file: str
@@ -82,33 +83,43 @@ class Predictor:
 
         with ThreadPoolExecutor() as pool:
             decoded = list(pool.map(decode, batch))
-        rows = iter(self._probabilities([d for d in decoded if not isinstance(d, str)]))
+        rows = iter(self._judged([d for d in decoded if not isinstance(d, str)]))
         return [
-            Answer(name, error=d) if isinstance(d, str) else Answer(name, self._tags(next(rows), top))
+            Answer(name, error=d) if isinstance(d, str) else self._answer(name, *next(rows), top)
             for (name, _), d in zip(batch, decoded, strict=True)
         ]
 
-    def _probabilities(self, pictures: list[dict[Preprocessing, np.ndarray]]) -> list[np.ndarray]:
-        """Class probabilities (K,) of each picture: the weighted mean over members, and over mirrored pictures."""
+    def _judged(self, pictures: list[dict[Preprocessing, np.ndarray]]) -> Iterable[tuple[np.ndarray, bool | None]]:
+        """Class probabilities (K,) of each picture, the weighted mean over members and over mirrored pictures, and
+        whether it is unknown."""
         if not pictures:
             return []
+        trust, familiarity = self.model.trust, None
         parts = []
-        for member, extractor in zip(self.model.members, self._extractors, strict=True):
+        for number, (member, extractor) in enumerate(zip(self.model.members, self._extractors, strict=True)):
             inputs = [p[member.row.preprocessing] for p in pictures]
-            views = [self._member_says(member, extractor, inputs)]
+            features = [self._features(extractor, inputs)]
+            if number == trust.member and trust.familiar:
+                familiarity = trust.familiar.measure(features[0])
             if self.model.mirror:
-                views.append(self._member_says(member, extractor, [mirrored(p[None])[0] for p in inputs]))
-            parts.append(np.stack(views).mean(axis=0))
-        return list(mixed(parts, [member.share for member in self.model.members]))
+                features.append(self._features(extractor, [mirrored(p[None])[0] for p in inputs]))
+            parts.append(np.stack([member.head.probabilities(f) for f in features]).mean(axis=0))
+        chances = tempered(mixed(parts, [member.share for member in self.model.members]), trust.temperature)
+        if not trust.refusal:
+            return [(row, None) for row in chances]
+        unknown = trust.refusal.refuses(chances.max(axis=1), familiarity).tolist()
+        return zip(chances, unknown, strict=True)
 
-    def _member_says(self, member: Member, extractor: Extractor, inputs: list[np.ndarray]) -> np.ndarray:
+    def _features(self, extractor: Extractor, inputs: list[np.ndarray]) -> np.ndarray:
         found = []
         for start in range(0, len(inputs), extractor.batch):
             with self._lock:
-                features = extractor.run(np.stack(inputs[start : start + extractor.batch]))
-            # float16 as in the feature cache, so that a picture of the project gets the same answer here
-            found.append(member.head.probabilities(features.astype(np.float16)))
-        return np.concatenate(found)
+                found.append(extractor.run(np.stack(inputs[start : start + extractor.batch])))
+        # float16 as in the feature cache, so that a picture of the project gets the same answer here
+        return np.concatenate(found).astype(np.float16)
+
+    def _answer(self, name: str, chances: np.ndarray, unknown: bool | None, top: int) -> Answer:
+        return Answer(name, self._tags(chances, top), unknown=unknown)
 
     def _tags(self, chances: np.ndarray, top: int) -> tuple[Tag, ...]:
         order = np.argsort(-chances, kind="stable")[:top]
@@ -124,8 +135,8 @@ def load_predictor(run: Run) -> Predictor:
 
 def kept_predictor(run: Run) -> Predictor:
     """The run's predictor, loaded once for the whole server; the last few models stay in memory."""
-    weights = run.path / "model" / "model.safetensors"
-    key = (str(run.path), weights.stat().st_mtime_ns if weights.exists() else 0)
+    files = [run.path / "model" / name for name in ("model.safetensors", "model.json")]
+    key = " ".join([str(run.path), *[str(file.stat().st_mtime_ns) for file in files if file.exists()]])
     with _loading:
         if key not in _kept:
             _kept[key] = load_predictor(run)

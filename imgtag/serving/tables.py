@@ -15,7 +15,11 @@ def answers_table(answers: Sequence[Answer], top: int = _TOP) -> list[dict[str, 
     """One row a file: the likeliest tag, its probability, the next ones, or the error."""
     rows = []
     for answer in answers:
-        row: dict[str, Any] = {"file": answer.file, "error": answer.error or ""}
+        row: dict[str, Any] = {
+            "file": answer.file,
+            "unknown": "yes" if answer.unknown else "",
+            "error": answer.error or "",
+        }
         for place, tag in enumerate(answer.tags[:top], 1):
             row[f"tag {place}"] = tag.display
             row[f"probability {place}"] = round(tag.probability, 4)
@@ -29,4 +33,4 @@ def answers_csv(answers: Sequence[Answer], top: int = _TOP) -> str:
     columns = ["file"]
     for place in range(1, width + 1):
         columns += [f"tag {place}", f"probability {place}"]
-    return storage.csv_text([*columns, "error"], answers_table(answers, top))
+    return storage.csv_text([*columns, "unknown", "error"], answers_table(answers, top))

@@ -22,9 +22,10 @@ from imgtag.training.fitting import Fitted, fit_exactly, mixed, refit
 from imgtag.training.joining import Answered, Parts, fine_tune
 from imgtag.training.looking import Looked, look_at_pictures, rows_of, views_of
 from imgtag.training.model import Member, save_model
-from imgtag.training.predictions import save_predictions
+from imgtag.training.predictions import Predicted, save_predictions
 from imgtag.training.progress import Watch
 from imgtag.training.runs import ManifestRow, Run
+from imgtag.training.trust import Familiar, Trust, fit_refusal, fit_temperature, tempered
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,8 @@ def train(run: Run, watch: Watch) -> None:
     if recipe.tunes_network and not parallel.any_of(stopped):
         answers, stopped, note = fine_tune(run, watch, rows[0], parts[0], fitted[0], answers, labels)
     if parallel.rank() == 0:
-        _finish(run, watch, answers, labels, looked, fitted, note, parts[0], stopped=stopped)
+        by_network = dict(zip([row.name for row in rows], parts, strict=True))
+        _finish(run, watch, answers, labels, looked, fitted, note, by_network, stopped=stopped)
 
 
 def _row(name: str, size: int | None) -> Backbone:
@@ -140,15 +142,24 @@ def _finish(
     looked: Looked,
     fitted: Sequence[Fitted],
     note: str,
-    part: Parts,
+    by_network: dict[str, Parts],
     *,
     stopped: bool,
 ) -> None:
     watch.phase("checking", "Checking what was learnt")
     shares = [a.member.share for a in answers]
-    chances = {split: mixed([a.chances[split] for a in answers], shares) for split in labels}
-    save_predictions(run, {split: (part[split].manifest, p) for split, p in chances.items()})
-    save_model(run, [a.member for a in answers], mirror=run.recipe.mirror)
+    raw = {split: mixed([a.chances[split] for a in answers], shares) for split in labels}
+    trust, familiarity = _trust(raw, labels, [a.member for a in answers], by_network)
+    chances = {split: tempered(p, trust.temperature) for split, p in raw.items()}
+    part = next(iter(by_network.values()))
+    save_predictions(
+        run,
+        {
+            split: Predicted(part[split].manifest, p, raw[split].max(axis=1), familiarity.get(split))
+            for split, p in chances.items()
+        },
+    )
+    save_model(run, [a.member for a in answers], mirror=run.recipe.mirror, trust=trust)
     results = {
         f"{split}_{name}": round(measure(p, labels[split]), 5)
         for split, p in chances.items()
@@ -165,6 +176,28 @@ def _finish(
         strength=fitted[0].strength,
         **results,
     )
+
+
+def _trust(
+    raw: dict[str, np.ndarray], labels: dict[str, np.ndarray], members: Sequence[Member], by_network: dict[str, Parts]
+) -> tuple[Trust, dict[str, np.ndarray]]:
+    """How far the answers can be trusted, by the validation pictures, and the familiarity of what was not learnt from.
+
+    Familiarity goes by the first network that was not fine-tuned: what that one sees of all pictures is at hand.
+    """
+    if "val" not in raw:
+        return Trust(), {}
+    temperature = fit_temperature(raw["val"], labels["val"])
+    place = next((n for n, member in enumerate(members) if member.tuned is None), None)
+    familiar, familiarity = None, {}
+    if place is not None:
+        part = by_network[members[place].row.name]
+        familiar = Familiar.of(part["train"].views[0])
+        familiarity = {split: familiar.measure(part[split].views[0]) for split in labels if split != "train"}
+    sure = tempered(raw["val"], temperature)
+    right = sure.argmax(axis=1) == labels["val"]
+    refusal = fit_refusal(sure.max(axis=1), familiarity.get("val"), right)
+    return Trust(temperature, refusal, familiar, place or 0), familiarity
 
 
 def _relative(run: Run, path: str) -> Path:

@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from imgtag.core.settings import home
 from imgtag.training.backbones import Backbone
 from imgtag.training.networks import build
 from imgtag.training.weights import pretrained_weights
+
+if TYPE_CHECKING:
+    import torch
 
 log = logging.getLogger(__name__)
 
@@ -84,6 +87,11 @@ def load_extractor(row: Backbone, tuned: Tuned | None = None, *, gpu_allowed: bo
         log.warning("OpenVINO failed, using PyTorch: %s", error)
         return Extractor(_torch_network(row, tuned, "cpu"), "PyTorch", "OpenVINO could not be started.")
     return Extractor(network, f"OpenVINO {found['precision']}", reason)
+
+
+def load_module(row: Backbone, tuned: Tuned | None = None) -> torch.nn.Module:
+    """The network itself, in PyTorch on the processor: slower, but it can be looked into."""
+    return build(row, _read_weights(row, tuned))
 
 
 def forget(row: Backbone, tuned: Tuned) -> None:
@@ -217,7 +225,7 @@ def _openvino_network(path: Path, precision: str) -> Network:
 def _torch_network(row: Backbone, tuned: Tuned | None, device: str) -> Network:
     import torch
 
-    module = build(row, _read_weights(row, tuned)).to(device)
+    module = load_module(row, tuned).to(device)
 
     def run(pictures: np.ndarray) -> np.ndarray:
         with torch.inference_mode():

@@ -12,7 +12,7 @@ import importlib.metadata
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,9 @@ from imgtag.core import storage
 from imgtag.core.errors import BadModel, BadRecipe
 from imgtag.training.backbones import Backbone, Preprocessing, backbone
 from imgtag.training.extractor import Tuned, weights_file
-from imgtag.training.head import Head
+from imgtag.training.head import Head, Scaler
 from imgtag.training.runs import Run
+from imgtag.training.trust import Familiar, Refusal, Trust
 
 
 @dataclass(frozen=True)
@@ -50,11 +51,12 @@ class Model:
     display_names: Mapping[str, str]
     members: tuple[Member, ...]
     mirror: bool
-    temperature: float
+    trust: Trust
 
 
-def save_model(run: Run, members: Sequence[Member], *, mirror: bool) -> None:
+def save_model(run: Run, members: Sequence[Member], *, mirror: bool, trust: Trust | None = None) -> None:
     """Write model/ of a run: all weights in one safetensors file, facts in model.json."""
+    trust = trust or Trust()
     tensors: dict[str, np.ndarray] = {}
     for i, member in enumerate(members):
         weights = member.tuned.read() if member.tuned else load_file(weights_file(member.row))
@@ -62,6 +64,10 @@ def save_model(run: Run, members: Sequence[Member], *, mirror: bool) -> None:
         for n, (weight, bias) in enumerate(member.head.layers):
             tensors[f"{i}.head.{n}.weight"] = np.ascontiguousarray(weight)
             tensors[f"{i}.head.{n}.bias"] = np.ascontiguousarray(bias)
+    if trust.familiar:
+        scaler = trust.familiar.scaler
+        known = {"mean": scaler.mean, "spread": scaler.spread, "references": trust.familiar.references}
+        tensors.update({f"familiar.{name}": np.ascontiguousarray(value) for name, value in known.items()})
     data = save(tensors)
     folder = run.path / "model"
     storage.atomic_write(folder / "model.safetensors", data)
@@ -88,8 +94,9 @@ def save_model(run: Run, members: Sequence[Member], *, mirror: bool) -> None:
                 for m in members
             ],
             "mirror": mirror,
-            "temperature": 1.0,
-            "unknown_threshold": None,
+            "temperature": trust.temperature,
+            "unknown_threshold": asdict(trust.refusal) if trust.refusal else None,
+            "familiar": {"member": trust.member} if trust.familiar else None,
             "created": time.time(),
             "versions": {"imgtag": __version__, **versions},
             "sha256": {"model.safetensors": hashlib.sha256(data).hexdigest()},
@@ -110,12 +117,41 @@ def load_model(run: Run) -> Model:
     classes = len(facts["classes"])
     try:
         members = tuple(_read_member(path, i, entry) for i, entry in enumerate(_entries(facts)))
+        trust = _read_trust(path, facts, members)
     except (SafetensorError, LookupError, TypeError, ValueError) as error:
         raise _bad("the weights cannot be read") from error
     if any(m.head.classes != classes for m in members):
         raise _bad("the weights do not fit the list of classes")
     names = facts["display_names"]
-    return Model(tuple(facts["classes"]), names, members, bool(facts.get("mirror")), float(facts["temperature"]))
+    return Model(tuple(facts["classes"]), names, members, bool(facts.get("mirror")), trust)
+
+
+def set_refusal(run: Run, refusal: Refusal) -> None:
+    """Let the model answer “unknown” from other limits on."""
+    path = run.path / "model" / "model.json"
+    storage.write_json(path, {**storage.read_json(path), "unknown_threshold": asdict(refusal)})
+
+
+def _read_trust(path: Path, facts: Mapping[str, Any], members: Sequence[Member]) -> Trust:
+    limits = facts.get("unknown_threshold")
+    refusal = None
+    if limits:
+        familiarity = limits["familiarity"]
+        refusal = Refusal(
+            float(limits["probability"]),
+            None if familiarity is None else float(familiarity),
+            float(limits["cost"]),
+        )
+    known = facts.get("familiar")
+    familiar, member = None, int(known["member"]) if known else 0
+    if known:
+        with safe_open(path, framework="numpy") as file:
+            mean, spread, references = (file.get_tensor(f"familiar.{n}") for n in ("mean", "spread", "references"))
+        width = members[member].head.inputs
+        if mean.shape != (width,) or spread.shape != (width,) or references.shape[1:] != (width,):
+            raise _bad("what it remembers of the training pictures does not fit its network")
+        familiar = Familiar(Scaler(mean, spread), references)
+    return Trust(float(facts["temperature"]), refusal, familiar, member)
 
 
 def _entries(facts: Mapping[str, Any]) -> list[dict[str, Any]]:

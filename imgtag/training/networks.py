@@ -46,18 +46,22 @@ def build(row: Backbone, weights: Mapping[str, torch.Tensor] | None) -> torch.nn
             self.register_buffer("std", torch.tensor(row.preprocessing.std).view(1, 3, 1, 1))
 
         def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-            x = (pictures.permute(0, 3, 1, 2).float() - self.mean) / self.std
-            return self.features(x) if row.library == "embedded" else self.net(x)
+            if row.library == "embedded":
+                return torch.cat([layer.mean(dim=(2, 3)) for layer in self.layers(pictures)], dim=1)
+            features: torch.Tensor = self.net(self.normalised(pictures))
+            return features
 
-        def features(self, x: torch.Tensor) -> torch.Tensor:
-            x = self.net.bn1(self.net.conv_stem(x))
-            pooled = []
+        def normalised(self, pictures: torch.Tensor) -> torch.Tensor:
+            return (pictures.permute(0, 3, 1, 2).float() - self.mean) / self.std
+
+        def layers(self, pictures: torch.Tensor) -> list[torch.Tensor]:
+            """What an embedded network's eight layers see, (n, channels, rows, columns): their means are features."""
+            x = self.net.bn1(self.net.conv_stem(self.normalised(pictures)))
+            seen = []
             for stage in self.net.blocks:
                 x = stage(x)
-                pooled.append(x.mean(dim=(2, 3)))
-            x = self.net.bn2(self.net.conv_head(x))
-            pooled.append(x.mean(dim=(2, 3)))
-            return torch.cat(pooled, dim=1)
+                seen.append(x)
+            return [*seen, self.net.bn2(self.net.conv_head(x))]
 
     return FeatureNetwork().eval().requires_grad_(False)
 

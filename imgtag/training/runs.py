@@ -113,6 +113,12 @@ class Run:
         """Whether there is a model to classify with, and a run around it that explains it."""
         return (self.path / "model" / "model.json").is_file() and self.state != "damaged"
 
+    @cached_property
+    def model_facts(self) -> dict[str, Any]:
+        """model.json; empty when there is none, or a damaged one."""
+        found = storage.read_json(self.path / "model" / "model.json", {})
+        return found if isinstance(found, dict) else {}
+
     @property
     def recipe(self) -> Recipe:
         """The settings it was started with."""

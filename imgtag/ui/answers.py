@@ -75,8 +75,15 @@ def answer_card(shown: ShownAnswer, *, key: str) -> None:
                 st.warning(literal(answer.error), icon=":material/broken_image:")
                 return
             best = answer.tags[0]
-            st.markdown(f"#### {literal(best.display)}")
-            st.caption(f"{percent(best.probability)} sure (probability)")
+            if answer.unknown:
+                st.markdown("#### :material/help: Unknown")
+                st.caption(
+                    "Too unsure, or unlike all that it has learnt from. "
+                    f"Its best guess: {literal(best.display)}, {percent(best.probability)}."
+                )
+            else:
+                st.markdown(f"#### {literal(best.display)}")
+                st.caption(f"{percent(best.probability)} sure (probability)")
             charts.tag_bars(answer.tags, key=key)
 
 
@@ -86,9 +93,9 @@ def answers_overview(answers: Sequence[Answer]) -> None:
     table = pd.DataFrame(
         {
             "File": [r["file"] for r in rows],
-            "It is": [r.get("tag 1", "") for r in rows],
+            "It is": ["unknown" if r["unknown"] else r.get("tag 1", "") for r in rows],
             "Sure": [None if r["error"] else r["probability 1"] * 100 for r in rows],
-            "Or": [r.get("tag 2", "") for r in rows],
+            "Or": [r.get("tag 1" if r["unknown"] else "tag 2", "") for r in rows],
             "Trouble": [r["error"] for r in rows],
         }
     )

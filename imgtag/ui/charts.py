@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from imgtag.review.learning_curve import Point
-from imgtag.review.metrics import ClassFigures
+from imgtag.review.metrics import Bin, ClassFigures
 from imgtag.serving.predictor import Tag
 
 ACCENT, WRONG = "#14938a", "#d9480f"  # readable on the light and on the dark theme
@@ -130,6 +130,33 @@ def per_class(figures: Sequence[ClassFigures], names: Mapping[str, str], *, key:
     )
     with st.container(height=640 if len(ordered) > 40 else "content", border=False):
         st.plotly_chart(figure, config={"displayModeBar": False}, key=key)
+
+
+def reliability(curves: Mapping[str, Sequence[Bin]], *, key: str) -> None:
+    """How often answers were right against how sure they were, a dot for each tenth; honest: on the diagonal."""
+    figure = go.Figure()
+    line = {"color": "#888", "dash": "dot"}
+    figure.add_scatter(x=[0, 100], y=[0, 100], mode="lines", name="honest", line=line, hoverinfo="skip")
+    most = max((b.n for bins in curves.values() for b in bins), default=1)
+    for (name, bins), colour in zip(curves.items(), (WRONG, ACCENT), strict=True):
+        figure.add_scatter(
+            x=[100 * b.sure for b in bins],
+            y=[100 * b.right / b.n for b in bins],
+            mode="lines+markers",
+            name=name,
+            line={"color": colour, "width": 2},
+            marker={"size": [7 + 18 * (b.n / most) ** 0.5 for b in bins], "opacity": 0.8},
+            customdata=[(b.right, b.n) for b in bins],
+            hovertemplate="%{x:.0f} % sure: %{customdata[0]} of %{customdata[1]} right<extra></extra>",
+        )
+    figure.update_layout(
+        height=360,
+        margin={"l": 0, "r": 10, "t": 4, "b": 0},
+        legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
+    )
+    figure.update_xaxes(title="how sure it was", range=[0, 104], ticksuffix=" %", fixedrange=True)
+    figure.update_yaxes(title="how often it was right", range=[0, 104], ticksuffix=" %", fixedrange=True)
+    st.plotly_chart(figure, config={"displayModeBar": False}, key=key)
 
 
 def learning_curve(curve: Sequence[Point], *, key: str) -> None:

@@ -18,7 +18,7 @@ from imgtag.ui.grid import Step, Tile, sort_grid, tile
 from imgtag.ui.navigation import go
 from imgtag.ui.sorting import carry_out, targets_of
 from imgtag.ui.text import count, literal, percent, right_of
-from imgtag.ui.why import ask_why
+from imgtag.ui.why import answer_why, ask_why
 
 _SEEN = {
     "val": "Validation pictures: the model had not learnt from them, but they chose what was kept of it.",
@@ -120,6 +120,7 @@ def prediction_grid(
             page=page,
             size=150,
         )
+        answer_why(run, left, names)
     done = len(predictions) - len(left)
     if done:
         st.caption(f"{count(done, 'picture was', 'pictures were')} mended, confirmed or removed since this training.")

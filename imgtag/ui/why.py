@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
 from imgtag.core.errors import ImgtagError
+from imgtag.data.dataset import look
+from imgtag.data.images import encode_png
 from imgtag.data.projects import Project
 from imgtag.data.thumbnails import thumbnail_bytes
-from imgtag.review.metrics import Evaluation, Prediction
+from imgtag.review.metrics import Prediction
 from imgtag.serving.predictor import Tag
 from imgtag.training import ahead
 from imgtag.training.runs import Run
 from imgtag.ui import charts
+from imgtag.ui.errors import shown_errors
 from imgtag.ui.grid import show_grid, tile
 from imgtag.ui.text import literal, percent
 
@@ -25,11 +28,12 @@ def ask_why(project: Project, id_: str) -> None:
     st.session_state[_key(project)] = id_
 
 
-def answer_why(run: Run, found: Evaluation, names: Mapping[str, str]) -> None:
-    """Explain the picture that somebody asked about, if there is one."""
-    id_ = st.session_state.pop(_key(run.project), None)
-    asked = next((p for p in found.predictions if p.sha256 == id_), None)
+def answer_why(run: Run, predictions: Sequence[Prediction], names: Mapping[str, str]) -> None:
+    """Explain the picture that somebody asked about, if it is one of these."""
+    id_ = st.session_state.get(_key(run.project))
+    asked = next((p for p in predictions if p.sha256 == id_), None)
     if asked:
+        del st.session_state[_key(run.project)]
         _dialog(run, asked, names)
 
 
@@ -46,6 +50,7 @@ def _dialog(run: Run, asked: Prediction, names: Mapping[str, str]) -> None:
         )
         tags = [Tag(c, names.get(c, c), chance) for c, chance in asked.top.items()]
         charts.tag_bars(tags, key=f"why {asked.sha256}")
+    _heat(run, asked, names)
     st.markdown("**It looks like these training pictures**")
     nearest = _nearest(run, asked.sha256)
     if not nearest:
@@ -56,6 +61,24 @@ def _dialog(run: Run, asked: Prediction, names: Mapping[str, str]) -> None:
         label="Training pictures like it",
         size=180,
     )
+
+
+def _heat(run: Run, asked: Prediction, names: Mapping[str, str]) -> None:
+    """Where the network looked, once somebody asks: it takes seconds."""
+    if not st.toggle("Show where it looked", help="Class activation map; for other networks than ours Grad-CAM."):
+        return
+    from imgtag.review.explain import overlaid, where_it_looked
+    from imgtag.training.model import load_model
+
+    wanted = list(dict.fromkeys([asked.predicted, asked.label]))
+    with st.spinner("Looking again", show_time=True), shown_errors():
+        model = load_model(run)
+        picture = look(run.project).picture(asked.sha256).path
+        found = [(label, *where_it_looked(model, picture, label)) for label in wanted]
+        for column, (label, seen, heat) in zip(st.columns(2), found, strict=False):
+            with column:
+                st.image(encode_png(overlaid(seen, heat), 360))
+                st.caption(f"What speaks for **{literal(names[label])}** glows.")
 
 
 def _nearest(run: Run, id_: str) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from imgtag.data.projects import Project
 from imgtag.review.comparison import compare_runs
-from imgtag.training.predictions import save_predictions
+from imgtag.training.predictions import Predicted, save_predictions
 from imgtag.training.recipes import Recipe
 from imgtag.training.runs import ManifestRow, Run, create_run
 
@@ -19,7 +19,9 @@ def run_of(project: Project, said: dict[str, tuple[str, str, str]]) -> Run:
     for split in {s for s, _, _ in said.values()}:
         rows = [ManifestRow(f"images/{label}/{i}.png", i, label, s) for i, (s, label, _) in said.items() if s == split]
         answers = [predicted for s, _, predicted in said.values() if s == split]
-        parts[split] = (rows, np.array([[0.9 if c == a else 0.1 for c in classes] for a in answers], np.float32))
+        parts[split] = Predicted(
+            rows, np.array([[0.9 if c == a else 0.1 for c in classes] for a in answers], np.float32)
+        )
     save_predictions(run, parts)
     return run
 

@@ -18,7 +18,7 @@ from imgtag.review.metrics import (
     expected_calibration_error,
     read_predictions,
 )
-from imgtag.training.predictions import PREDICTION_COLUMNS, save_predictions
+from imgtag.training.predictions import PREDICTION_COLUMNS, Predicted, save_predictions
 from imgtag.training.recipes import Recipe
 from imgtag.training.runs import ManifestRow, Run, create_run
 from tests.drawing import picture, write_tree
@@ -33,7 +33,7 @@ def run_with_classes(project: Project, classes: Sequence[str]) -> Run:
 def written(run: Run, split: str, table: Sequence[tuple[str, Sequence[float]]]) -> Run:
     """A run whose predictions.csv holds (label, probabilities in class order) for a split."""
     rows = [ManifestRow(f"images/{label}/{n}.png", f"{n:064x}", label, split) for n, (label, _) in enumerate(table)]
-    save_predictions(run, {split: (rows, np.array([chances for _, chances in table], dtype=np.float32))})
+    save_predictions(run, {split: Predicted(rows, np.array([chances for _, chances in table], dtype=np.float32))})
     return Run(run.path)
 
 

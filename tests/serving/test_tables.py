@@ -23,21 +23,21 @@ def rows(text: str) -> list[dict[str, str]]:
 def test_a_row_has_the_tags_in_order_or_the_error() -> None:
     good, bad = answers_table(ANSWERS)
     assert good == {
-        "file": "a.jpg", "error": "",
+        "file": "a.jpg", "unknown": "", "error": "",
         "tag 1": "two", "probability 1": 0.9123, "tag 2": "ten", "probability 2": 0.0877,
     }  # fmt: skip
-    assert bad == {"file": "b.jpg", "error": "The file is empty."}
+    assert bad == {"file": "b.jpg", "unknown": "", "error": "The file is empty."}
 
 
 def test_the_csv_has_a_column_for_every_tag_and_the_errors() -> None:
     good, bad = rows(answers_csv(ANSWERS))
-    assert list(good) == ["file", "tag 1", "probability 1", "tag 2", "probability 2", "error"]
+    assert list(good) == ["file", "tag 1", "probability 1", "tag 2", "probability 2", "unknown", "error"]
     assert (good["tag 1"], good["probability 1"]) == ("two", "0.9123")
     assert (bad["error"], bad["tag 1"]) == ("The file is empty.", "")
 
 
 def test_no_answers_give_a_header() -> None:
-    assert answers_csv([]).strip() == "file,error"
+    assert answers_csv([]).strip() == "file,unknown,error"
 
 
 @pytest.mark.parametrize("text", ['=HYPERLINK("http://evil")', "+1+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1"])
@@ -57,3 +57,8 @@ def test_quotes_commas_and_new_lines_survive() -> None:
     name = 'a, "b"\nc.jpg'
     (row,) = rows(answers_csv([Answer(name)]))
     assert row["file"] == name
+
+
+def test_what_the_model_does_not_know_is_marked() -> None:
+    (row,) = rows(answers_csv([Answer("a.jpg", (Tag("x", "x", 0.5),), unknown=True)]))
+    assert (row["unknown"], row["tag 1"]) == ("yes", "x")
