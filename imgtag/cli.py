@@ -106,11 +106,12 @@ def _parser() -> argparse.ArgumentParser:
     evaluating = with_project(verb("evaluate", commands.evaluate_run, "figures on pictures the model has not seen"))
     evaluating.add_argument("--run", default="", metavar="ID")
     evaluating.add_argument("--split", default="val", choices=("val", "test"))
-    evaluating.add_argument("--tta", action="store_true", help="average several views of each picture")
+    evaluating.add_argument("--tta", action="store_true", help="compare with several views of each picture, averaged")
     classifying = with_project(verb("classify", commands.classify_files, "tag pictures"))
     classifying.add_argument("file", nargs="+", metavar="FILE")
     classifying.add_argument("--run", default="", metavar="ID")
     classifying.add_argument("--top", type=int, default=5)
+    classifying.add_argument("--tta", action="store_true", help="average four views of each picture")
     classifying.add_argument("--csv", default="", metavar="OUT")
     exporting = with_project(
         verb("export", commands.export_project, "write the data set, a model or a report for others")

@@ -9,11 +9,14 @@ import argparse
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from imgtag.core import storage
 from imgtag.core.errors import BadName, ImgtagError, NotFound, NotYet
 from imgtag.data.projects import Project, create_at, create_project, find_project
+
+if TYPE_CHECKING:
+    from imgtag.training.runs import Run
 
 Result = dict[str, Any] | list[dict[str, Any]]
 Command = Callable[[argparse.Namespace], Result]
@@ -119,14 +122,34 @@ def evaluate_run(options: argparse.Namespace) -> Result:
     from imgtag.review.metrics import evaluate
     from imgtag.training.runs import find_run
 
-    if options.tta:
-        raise _not_yet("Test-time augmentation")
-    found = evaluate(find_run(find_project(options.project), options.run), options.split)
+    run = find_run(find_project(options.project), options.run)
+    found = evaluate(run, options.split)
     low, high = found.interval
     _say(options, f"{found.right} of {found.n} right: {found.accuracy:.1%} (95 % sure: {low:.1%} to {high:.1%})")
     for f in found.per_class:
         _say(options, f"{f.label:30} precision {f.precision:.3f}  recall {f.recall:.3f}  F1 {f.f1:.3f}  n {f.support}")
-    return found.as_dict()
+    return {**found.as_dict(), **({"tta": _several_views(options, run)} if options.tta else {})}
+
+
+def _several_views(options: argparse.Namespace, run: Run) -> list[dict[str, Any]]:
+    """Test-time augmentation against the usual way, on the pictures that are still there."""
+    from imgtag.serving.tta import compare_ways
+
+    said = []
+    for asked in compare_ways(run, options.split):
+        _say(options, f"{asked.way:8} {asked.right} of {asked.n} right, {asked.seconds:.1f} s")
+        per_class = [{"class": name, "right": right, "n": n} for name, (right, n) in asked.by_class.items()]
+        said.append(
+            {
+                "way": asked.way,
+                "n": asked.n,
+                "accuracy": round(asked.right / asked.n, 5),
+                "seconds": round(asked.seconds, 3),
+                "chance": round(asked.chance, 5),
+                "per_class": per_class,
+            }
+        )
+    return said
 
 
 def classify_files(options: argparse.Namespace) -> Result:
@@ -136,9 +159,10 @@ def classify_files(options: argparse.Namespace) -> Result:
 
     predictor = load_predictor(find_run(find_project(options.project), options.run))
     top = max(1, options.top)
-    answers = predictor.classify(((file, Path(file)) for file in options.file), top)
+    files = ((file, Path(file)) for file in options.file)
+    answers = predictor.classify(files, top, "fixed" if options.tta else "plain")
     for answer in answers:
-        tags = ", ".join(f"{t.display} {t.probability:.1%}" for t in answer.tags)
+        tags = ", ".join(f"{t.display} {t.probability:.1%}" for t in answer.tags) + " (unknown)" * bool(answer.unknown)
         _say(options, f"{answer.file}: {answer.error or tags}")
     if options.csv:
         from imgtag.serving.tables import answers_csv

@@ -42,7 +42,12 @@ if not files:
         )
     st.stop()
 
-answers = classify_uploads(run, files)
+several = st.toggle(
+    "Look several times",
+    help="Four views of each picture, also mirrored and larger, are averaged (test-time augmentation). It takes two to "
+    "four times as long; Review shows whether it helps.",
+)
+answers = classify_uploads(run, files, "fixed" if several else "plain")
 readable = [a for a in answers if not a.answer.error]
 unreadable = [a for a in answers if a.answer.error]
 trouble = f", {len(unreadable)} could not be read" if unreadable else ""

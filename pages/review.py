@@ -14,6 +14,7 @@ from imgtag.ui.matrix import matrix_area
 from imgtag.ui.navigation import link, require_project
 from imgtag.ui.per_class import per_class_area
 from imgtag.ui.runs import choose_run, say_refit
+from imgtag.ui.several_views import several_views_area
 from imgtag.ui.suspects import suspects_area
 from imgtag.ui.trust import trust_area
 from imgtag.ui.widgets import empty_state, page_title, show_flash
@@ -71,6 +72,7 @@ if part == FIGURES:
     if split == "val":
         say_refit(run)
     per_class_area(run, found, names, key=f"classes {run.id} {split}")
+    several_views_area(run, split, names)
     enough_area(project, dataset)
     st.stop()
 

@@ -106,7 +106,7 @@ def test_any_file_name_is_answered_by_any_pipe_and_the_table_is_as_wide_as_asked
     assert done.returncode == 0 and "png: ten" in done.stdout, done.stderr
     assert as_json("classify", "numbers", file)[0]["tags"][0]["class"] == "10"
     columns = out.read_text("utf-8-sig").splitlines()[0].split(",")
-    assert columns == ["file", "tag 1", "probability 1", "tag 2", "probability 2", "error"]
+    assert columns == ["file", "tag 1", "probability 1", "tag 2", "probability 2", "unknown", "error"]
 
 
 def test_an_import_makes_the_project_and_takes_zips_with_splits(home: Path, tmp_path: Path) -> None:
@@ -274,8 +274,15 @@ def test_the_check_names_what_is_wrong_and_repairs_only_when_asked(home: Path, t
     assert "3 pictures were looked at, 1 remarks." in imgtag("check", "pets").stdout
 
 
+def test_several_views_are_compared_with_one(numbers: Project) -> None:
+    found = as_json("evaluate", "numbers", "--tta")["tta"]
+    assert [f["way"] for f in found] == ["plain", "fixed", "random"]
+    assert found[0]["accuracy"] == as_json("evaluate", "numbers")["accuracy"]
+    assert all(sum(c["n"] for c in f["per_class"]) == f["n"] and f["seconds"] > 0 for f in found)
+
+
 def test_planned_options_say_so_clearly(numbers: Project) -> None:
-    assert "not in this version" in refused("evaluate", "numbers", "--tta")["title"]
+    assert "not in this version" in refused("export", "numbers", "--to", "x", "--format", "onnx")["title"]
 
 
 @pytest.mark.parametrize(

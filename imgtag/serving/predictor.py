@@ -13,13 +13,15 @@ from typing import Any
 import numpy as np
 
 from imgtag.core.errors import BadPicture
+from imgtag.serving.views import Way, averaged, views_of_picture
 from imgtag.training.backbones import Preprocessing
 from imgtag.training.extractor import Extractor, load_extractor
-from imgtag.training.features import mirrored, network_input
 from imgtag.training.fitting import mixed
 from imgtag.training.model import Model, load_model
 from imgtag.training.runs import Run
 from imgtag.training.trust import tempered
+
+Views = dict[Preprocessing, list[np.ndarray]]  # of one picture, by how its networks want it
 
 _KEEP = 2
 _kept: OrderedDict[str, Predictor] = OrderedDict()
@@ -61,56 +63,57 @@ class Predictor:
         self._extractors = extractors
         self._lock = threading.Lock()
 
-    def classify(self, files: Iterable[tuple[str, bytes | Path]], top: int = 5) -> list[Answer]:
-        """Answers for (name, bytes or path) pairs, in their order; a bad file does not hurt the others."""
+    def classify(self, files: Iterable[tuple[str, bytes | Path]], top: int = 5, way: Way = "plain") -> list[Answer]:
+        """Answers for (name, bytes or path) pairs, in their order; a bad file does not hurt the others. way: see
+        `views`."""
         answers: list[Answer] = []
         batch: list[tuple[str, bytes | Path]] = []
         for item in files:
             batch.append(item)
             if len(batch) == 32:
-                answers += self._classify_batch(batch, top)
+                answers += self._classify_batch(batch, top, way)
                 batch = []
-        return answers + (self._classify_batch(batch, top) if batch else [])
+        return answers + (self._classify_batch(batch, top, way) if batch else [])
 
-    def _classify_batch(self, batch: Sequence[tuple[str, bytes | Path]], top: int) -> list[Answer]:
-        ways = list(dict.fromkeys(member.row.preprocessing for member in self.model.members))
+    def _classify_batch(self, batch: Sequence[tuple[str, bytes | Path]], top: int, way: Way) -> list[Answer]:
+        inputs = list(dict.fromkeys(member.row.preprocessing for member in self.model.members))
+        mirror = self.model.mirror
 
-        def decode(item: tuple[str, bytes | Path]) -> dict[Preprocessing, np.ndarray] | str:
+        def decode(item: tuple[str, bytes | Path]) -> Views | str:
             try:
-                return {how: network_input(item[1], how) for how in ways}
+                return {how: views_of_picture(item[1], how, way, mirror=mirror) for how in inputs}
             except BadPicture as error:
                 return str(error)
 
         with ThreadPoolExecutor() as pool:
             decoded = list(pool.map(decode, batch))
-        rows = iter(self._judged([d for d in decoded if not isinstance(d, str)]))
+        rows = iter(self._judged([d for d in decoded if not isinstance(d, str)], way))
         return [
             Answer(name, error=d) if isinstance(d, str) else self._answer(name, *next(rows), top)
             for (name, _), d in zip(batch, decoded, strict=True)
         ]
 
-    def _judged(self, pictures: list[dict[Preprocessing, np.ndarray]]) -> Iterable[tuple[np.ndarray, bool | None]]:
-        """Class probabilities (K,) of each picture, the weighted mean over members and over mirrored pictures, and
-        whether it is unknown."""
+    def _judged(self, pictures: list[Views], way: Way) -> Iterable[tuple[np.ndarray, bool | None]]:
+        """Class probabilities (K,) of each picture, the weighted mean over members and over views, and whether it is
+        unknown."""
         if not pictures:
             return []
         trust, familiarity = self.model.trust, None
         parts = []
         for number, (member, extractor) in enumerate(zip(self.model.members, self._extractors, strict=True)):
-            inputs = [p[member.row.preprocessing] for p in pictures]
-            features = [self._features(extractor, inputs)]
+            views = zip(*(p[member.row.preprocessing] for p in pictures), strict=True)
+            features = [self._features(extractor, view) for view in views]
             if number == trust.member and trust.familiar:
                 familiarity = trust.familiar.measure(features[0])
-            if self.model.mirror:
-                features.append(self._features(extractor, [mirrored(p[None])[0] for p in inputs]))
-            parts.append(np.stack([member.head.probabilities(f) for f in features]).mean(axis=0))
+            counted = features[averaged(way, len(features))]
+            parts.append(np.stack([member.head.probabilities(f) for f in counted]).mean(axis=0))
         chances = tempered(mixed(parts, [member.share for member in self.model.members]), trust.temperature)
         if not trust.refusal:
             return [(row, None) for row in chances]
         unknown = trust.refusal.refuses(chances.max(axis=1), familiarity).tolist()
         return zip(chances, unknown, strict=True)
 
-    def _features(self, extractor: Extractor, inputs: list[np.ndarray]) -> np.ndarray:
+    def _features(self, extractor: Extractor, inputs: Sequence[np.ndarray]) -> np.ndarray:
         found = []
         for start in range(0, len(inputs), extractor.batch):
             with self._lock:

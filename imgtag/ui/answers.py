@@ -13,6 +13,7 @@ from imgtag.core.errors import BadPicture
 from imgtag.data.images import open_picture, thumbnail
 from imgtag.serving.predictor import Answer, kept_predictor
 from imgtag.serving.tables import answers_table
+from imgtag.serving.views import Way
 from imgtag.training.runs import Run
 from imgtag.ui import charts
 from imgtag.ui.text import literal, percent
@@ -46,14 +47,15 @@ class ShownAnswer:
     picture: bytes | None
 
 
-def classify_uploads(run: Run, files: Sequence[Uploaded]) -> list[ShownAnswer]:
-    """Answers for uploaded files in their order; only files not seen before are classified."""
-    kept: dict[tuple[str, str, str], ShownAnswer] = st.session_state.setdefault("answers", {})
-    keys = [(run.id, file.name, file.file_id) for file in files]
+def classify_uploads(run: Run, files: Sequence[Uploaded], way: Way = "plain") -> list[ShownAnswer]:
+    """Answers for uploaded files in their order; each is asked about once. way: see `serving.views`."""
+    limits = str(run.model_facts.get("unknown_threshold"))  # other ones make other answers
+    kept: dict[tuple[str, ...], ShownAnswer] = st.session_state.setdefault("answers", {})
+    keys: list[tuple[str, ...]] = [(run.id, limits, way, file.name, file.file_id) for file in files]
     new = {key: file for key, file in zip(keys, files, strict=True) if key not in kept}
     if new:
         with st.spinner("Looking at the pictures", show_time=True):
-            found = kept_predictor(run).classify((f.name, f.getvalue()) for f in new.values())
+            found = kept_predictor(run).classify([(f.name, f.getvalue()) for f in new.values()], way=way)
             for (key, file), answer in zip(new.items(), found, strict=True):
                 kept[key] = ShownAnswer(answer, _for_screen(file.getvalue()))
     for key in set(kept) - set(keys):  # removed from the list: free the memory
