@@ -198,16 +198,28 @@ def check_pictures(options: argparse.Namespace) -> Result:
 
 
 def export_project(options: argparse.Namespace) -> Result:
-    """Write the data set for other programs."""
+    """Write the data set for other programs, or a report for other people."""
     from imgtag.data.exporting import export_dataset
 
     project = find_project(options.project)
+    if options.format == "report":
+        return _export_report(options, project)
     if options.format != "dataset":
         raise _not_yet("Export")
     path = Path(options.to or f"{project.name}.zip")
     pictures = export_dataset(project, path)
     _say(options, f"Written: {path} with {pictures} pictures.")
     return {"path": str(path), "pictures": pictures}
+
+
+def _export_report(options: argparse.Namespace, project: Project) -> Result:
+    from imgtag.review.report import write_report
+    from imgtag.training.runs import find_run
+
+    path = Path(options.to or f"{project.name}.html")
+    storage.atomic_write(path.absolute(), write_report(find_run(project, options.run)).encode())
+    _say(options, f"Written: {path}")
+    return {"path": str(path)}
 
 
 def list_suspects(options: argparse.Namespace) -> Result:

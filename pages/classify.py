@@ -3,12 +3,12 @@
 import streamlit as st
 
 from imgtag.core.settings import limit
+from imgtag.core.words import count
 from imgtag.serving.tables import answers_csv
 from imgtag.training.runs import list_runs
 from imgtag.ui.answers import answer_card, answers_overview, classify_uploads
 from imgtag.ui.navigation import link, require_project
 from imgtag.ui.runs import choose_run
-from imgtag.ui.text import count
 from imgtag.ui.widgets import empty_state, page_title, show_flash
 
 PER_PAGE = 10

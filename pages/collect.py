@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from imgtag.core.words import count
 from imgtag.data.dataset import look
 from imgtag.data.uploads import import_key, import_upload, import_waiting, last_report
 from imgtag.ui import charts
@@ -16,7 +17,6 @@ from imgtag.ui.sources import more_ways_in
 from imgtag.ui.splits import splits_area
 from imgtag.ui.suggestions import offer_names, offer_to_sort
 from imgtag.ui.take_out import export_area
-from imgtag.ui.text import count
 from imgtag.ui.trash import trash_area
 from imgtag.ui.waiting import get_ready, watch_job
 from imgtag.ui.who import who

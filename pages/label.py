@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from imgtag.core.words import percent
 from imgtag.data import history
 from imgtag.data.dataset import UNSORTED, Picture, look
 from imgtag.ui.assistant import ADDED, Arranged, arranged, order_choice
@@ -11,7 +12,6 @@ from imgtag.ui.navigation import link, require_project
 from imgtag.ui.similar import similar_area
 from imgtag.ui.sorting import carry_out, follow_others, targets_of
 from imgtag.ui.suggestions import offer_names, offer_to_sort
-from imgtag.ui.text import percent
 from imgtag.ui.widgets import choose, empty_state, page_title, show_flash
 
 project = require_project()

@@ -8,7 +8,7 @@ from imgtag.review.metrics import evaluate
 from imgtag.training.runs import list_runs
 from imgtag.ui.browsing import browsing_area
 from imgtag.ui.comparison import against_the_one_before, comparison_area
-from imgtag.ui.evaluation import headline, mend_bar
+from imgtag.ui.evaluation import headline, mend_bar, report_button
 from imgtag.ui.learning import enough_area
 from imgtag.ui.matrix import matrix_area
 from imgtag.ui.navigation import link, require_project
@@ -72,6 +72,7 @@ if part == FIGURES:
     if split == "val":
         say_refit(run)
     per_class_area(run, found, names, key=f"classes {run.id} {split}")
+    report_button(run)
     several_views_area(run, split, names)
     enough_area(project, dataset)
     st.stop()

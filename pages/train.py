@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from imgtag.core.words import count, duration, percent
 from imgtag.data.dataset import look
 from imgtag.data.splits import shares_of
 from imgtag.training.concerns import concerns
@@ -15,7 +16,7 @@ from imgtag.ui.navigation import link, require_project
 from imgtag.ui.own_settings import OwnSettings
 from imgtag.ui.recipes import choose_preset
 from imgtag.ui.runs import last_ended, run_outcome, runs_table
-from imgtag.ui.text import count, duration, literal, percent
+from imgtag.ui.text import literal
 from imgtag.ui.widgets import empty_state, page_title, scroll_to_top, show_flash
 
 project = require_project()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from imgtag.core.words import percent
 from imgtag.review.metrics import ClassFigures, Evaluation
 
+WHICH_PICTURES = {
+    "val": "Validation pictures: the model had not learnt from them, but they chose what was kept of it.",
+    "test": "Test pictures: the model never learnt from them, and they decided nothing.",
+}
 _MOST = 3
 _WEAK_BELOW = 0.8  # of the accuracy
 _LEAST_CHECKED = 3  # pictures of a class, before its share says anything
@@ -53,3 +58,17 @@ def overview(found: Evaluation) -> Overview:
         [Confusion(label, said, n, figures[label].support) for label, said, n in wrong[:_MOST]],
         sorted(weak, key=lambda f: f.recall)[:_MOST],
     )
+
+
+def findings(found: Evaluation, called: Callable[[str], str]) -> list[str]:
+    """The findings as sentences; called: what people call a class."""
+    seen = overview(found)
+    guess = f"“{called(seen.guess)}”, the largest class," if seen.guess else "the same class"
+    lines = [f"Always answering {guess} would be right {percent(seen.guessing)} of the time."]
+    if seen.confusions:
+        pairs = [f"{called(c.label)} for {called(c.predicted)} ({c.number} of {c.of})" for c in seen.confusions]
+        lines.append(f"Most often it takes {', '.join(pairs)}.")
+    if seen.weak:
+        weak = [f"{called(f.label)} ({percent(f.recall)} found, learnt from {f.train_count})" for f in seen.weak]
+        lines.append(f"Least well found: {', '.join(weak)}. Collect more of these first.")
+    return lines

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from imgtag.core.words import count, percent
 from imgtag.data import edits
 from imgtag.data.dataset import UNSORTED, Dataset
 from imgtag.data.projects import Project
 from imgtag.review.intervals import wilson_interval
 from imgtag.ui.errors import shown_errors
-from imgtag.ui.text import count, literal, percent
+from imgtag.ui.text import literal
 from imgtag.ui.who import who
 from imgtag.ui.widgets import flash
 

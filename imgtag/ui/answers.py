@@ -10,13 +10,14 @@ import pandas as pd
 import streamlit as st
 
 from imgtag.core.errors import BadPicture
+from imgtag.core.words import percent
 from imgtag.data.images import open_picture, thumbnail
 from imgtag.serving.predictor import Answer, kept_predictor
 from imgtag.serving.tables import answers_table
 from imgtag.serving.views import Way
 from imgtag.training.runs import Run
 from imgtag.ui import charts
-from imgtag.ui.text import literal, percent
+from imgtag.ui.text import literal
 
 _PICTURE_PX = 420
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from imgtag.core.words import count
 from imgtag.data import history
 from imgtag.data.dataset import Dataset, Picture
 from imgtag.data.projects import Project
 from imgtag.training import ahead
 from imgtag.ui.accepting import LEAST, accept_many, last_check, tell_check, warn_of_thin
-from imgtag.ui.text import count, literal
+from imgtag.ui.text import literal
 from imgtag.ui.waiting import MANY, get_ready, last_result, looked_at, worked_out
 
 if TYPE_CHECKING:

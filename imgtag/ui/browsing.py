@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from imgtag.core.words import right_of
 from imgtag.data.dataset import Dataset
 from imgtag.review.browse import Order, Wanted, browse
 from imgtag.review.matrix import Cell
 from imgtag.review.metrics import Evaluation
 from imgtag.training.runs import Run
 from imgtag.ui.evaluation import prediction_grid
-from imgtag.ui.text import right_of
 
 _PAGE = 24
 _SURPRISING, _SURE_BUT_WRONG, _UNSURE, _RANDOM = "Most surprising", "Sure but wrong", "Least sure", "Random sample"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from imgtag.core.words import count, percent
 from imgtag.data.dataset import Dataset, Picture, look
 from imgtag.data.projects import (
     Project,
@@ -18,7 +19,7 @@ from imgtag.training.runs import Run, list_runs
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.grid import show_strip, tile
 from imgtag.ui.navigation import close_project, go, open_project
-from imgtag.ui.text import count, literal, percent
+from imgtag.ui.text import literal
 from imgtag.ui.widgets import flash
 
 _SHOWN = 4

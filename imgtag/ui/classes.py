@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
+from imgtag.core.words import count
 from imgtag.data import edits, history
 from imgtag.data.dataset import Dataset
 from imgtag.data.projects import Project
 from imgtag.ui.errors import shown_errors
-from imgtag.ui.text import count, literal
+from imgtag.ui.text import literal
 from imgtag.ui.who import who
 from imgtag.ui.widgets import choose, confirm, flash
 

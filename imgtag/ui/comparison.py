@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from imgtag.core.errors import NotFound
+from imgtag.core.words import count, duration, moment, percent
 from imgtag.data.dataset import Dataset
 from imgtag.review.comparison import Comparison, compare_runs
 from imgtag.review.metrics import Evaluation, evaluate
@@ -15,7 +16,6 @@ from imgtag.training.options import OPTIONS
 from imgtag.training.runs import Run
 from imgtag.ui.evaluation import prediction_grid
 from imgtag.ui.recipes import recipe_title, value_words
-from imgtag.ui.text import count, duration, moment, percent
 from imgtag.ui.widgets import empty_state
 
 _MOST = 60

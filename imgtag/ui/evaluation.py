@@ -6,24 +6,21 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from imgtag.core.words import count, percent, right_of
 from imgtag.data import history
 from imgtag.data.dataset import Dataset
 from imgtag.review.changes import changes_since
 from imgtag.review.metrics import Evaluation, Prediction
-from imgtag.review.overview import overview
+from imgtag.review.overview import WHICH_PICTURES, findings
+from imgtag.review.report import write_report
 from imgtag.training.jobs import start_training
 from imgtag.training.runs import Run
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.grid import Step, Tile, sort_grid, tile
 from imgtag.ui.navigation import go
 from imgtag.ui.sorting import carry_out, targets_of
-from imgtag.ui.text import count, literal, percent, right_of
+from imgtag.ui.text import literal
 from imgtag.ui.why import answer_why, ask_why
-
-_SEEN = {
-    "val": "Validation pictures: the model had not learnt from them, but they chose what was kept of it.",
-    "test": "Test pictures: the model never learnt from them, and they decided nothing.",
-}
 
 
 def headline(found: Evaluation, names: Mapping[str, str], before: str) -> None:
@@ -39,8 +36,12 @@ def headline(found: Evaluation, names: Mapping[str, str], before: str) -> None:
             f"the true figure probably lies between **{percent(low)}** and **{percent(high)}** "
             "(95 % confidence interval)."
         )
-        st.markdown("\n".join(f"- {line}" for line in [*_findings(found, names), *([before] if before else [])]))
-        st.caption(_SEEN[found.split])
+        st.markdown(
+            "\n".join(
+                f"- {line}" for line in [*findings(found, lambda c: literal(names[c])), *([before] if before else [])]
+            )
+        )
+        st.caption(WHICH_PICTURES[found.split])
     with st.grid(4, min_column_width=140):
         st.metric("Accuracy", percent(found.accuracy), border=True)
         st.metric(
@@ -63,23 +64,16 @@ def headline(found: Evaluation, names: Mapping[str, str], before: str) -> None:
         )
 
 
-def _findings(found: Evaluation, names: Mapping[str, str]) -> list[str]:
-    """What the figures mean, in sentences."""
-    seen = overview(found)
-    guess = f"“{literal(names[seen.guess])}”, the largest class," if seen.guess else "the same class"
-    lines = [f"Always answering {guess} would be right {percent(seen.guessing)} of the time."]
-    if seen.confusions:
-        pairs = [
-            f"{literal(names[c.label])} for {literal(names[c.predicted])} ({c.number} of {c.of})"
-            for c in seen.confusions
-        ]
-        lines.append(f"Most often it takes {', '.join(pairs)}.")
-    if seen.weak:
-        weak = [
-            f"{literal(names[f.label])} ({percent(f.recall)} found, learnt from {f.train_count})" for f in seen.weak
-        ]
-        lines.append(f"Least well found: {', '.join(weak)}. Collect more of these first.")
-    return lines
+def report_button(run: Run) -> None:
+    """A page for others: one file that opens offline and prints well. It is made when somebody asks for it."""
+    st.download_button(
+        "Download a report (HTML)",
+        lambda: write_report(run),
+        f"{run.project.name} {run.id}.html",
+        "text/html",
+        icon=":material/description:",
+        help="One file with the figures, the matrix and examples. It opens without internet, and prints to PDF.",
+    )
 
 
 def prediction_grid(

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from imgtag.core.settings import limit
+from imgtag.core.words import count
 from imgtag.data import edits, history
 from imgtag.data.background import Job
 from imgtag.data.dataset import Dataset, Picture
@@ -18,7 +19,7 @@ from imgtag.data.splits import read_splits
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.grid import PAGE_SIZE, Tile, sort_grid, tile
 from imgtag.ui.sorting import carry_out, targets_of
-from imgtag.ui.text import count, literal
+from imgtag.ui.text import literal
 from imgtag.ui.waiting import worked_out
 from imgtag.ui.widgets import flash, folded
 

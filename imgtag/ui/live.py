@@ -8,13 +8,14 @@ from typing import Any
 
 import streamlit as st
 
+from imgtag.core.words import duration, moment
 from imgtag.data.projects import Project
 from imgtag.training.jobs import continue_training, pause_training, stop_training
 from imgtag.training.runs import Run, list_runs
 from imgtag.ui import curves
 from imgtag.ui.forecast import roughly
 from imgtag.ui.recipes import recipe_title
-from imgtag.ui.text import duration, literal, moment
+from imgtag.ui.text import literal
 
 _PAUSE, _GO_ON, _STOP = ":material/pause:", ":material/play_arrow:", ":material/stop:"
 _NETWORKS = {"1": " · second network", "2": " · third network"}  # by the number behind the phase

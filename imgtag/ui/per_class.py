@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from imgtag.core.words import right_of
 from imgtag.review.metrics import Evaluation
 from imgtag.training.runs import Run
 from imgtag.ui import charts
 from imgtag.ui.evaluation import prediction_tile
 from imgtag.ui.grid import show_grid
-from imgtag.ui.text import literal, right_of
+from imgtag.ui.text import literal
 from imgtag.ui.widgets import folded
 
 _CLASSES, _PICTURES = 6, 16  # of a page of strips, of a strip

@@ -8,13 +8,14 @@ from typing import Any
 
 import streamlit as st
 
+from imgtag.core.words import duration
 from imgtag.data.projects import Project
 from imgtag.training.backbones import BACKBONES
 from imgtag.training.options import OPTIONS
 from imgtag.training.recipes import PRESETS, Recipe
 from imgtag.training.runs import Run
 from imgtag.ui.forecast import Forecast
-from imgtag.ui.text import duration, literal
+from imgtag.ui.text import literal
 
 PRESET_NAMES = {"quick": "Quick", "balanced": "Balanced", "best": "Best", "custom": "Own settings"}
 _BADGES = {"quick": "to begin with", "balanced": "usual choice"}

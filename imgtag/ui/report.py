@@ -5,10 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from imgtag.core.words import count
 from imgtag.data.importing import Report
 from imgtag.data.projects import Project
 from imgtag.data.uploads import dismiss_report, drop_label_files, report_csv
-from imgtag.ui.text import count, literal
+from imgtag.ui.text import literal
 from imgtag.ui.widgets import flash
 
 _TABLE_HEIGHT, _ROW_HEIGHT = 330, 62  # two lines of text fit a row

@@ -9,13 +9,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from imgtag.core.words import count, duration, moment, percent
 from imgtag.training.jobs import resume_training
 from imgtag.training.runs import Run
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.live import run_charts
 from imgtag.ui.navigation import go
 from imgtag.ui.recipes import changes, recipe_title
-from imgtag.ui.text import count, duration, literal, moment, percent
+from imgtag.ui.text import literal
 
 _STATES = {
     "starting": "starting", "waiting": "waiting", "running": "running", "paused": "paused", "stopping": "stopping",

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import pandas as pd
 import streamlit as st
 
+from imgtag.core.words import percent
 from imgtag.data.background import Job
 from imgtag.serving.tta import Asked, compare_ways
 from imgtag.serving.views import RANDOM_VIEWS
 from imgtag.training.runs import Run
-from imgtag.ui.text import percent
 from imgtag.ui.waiting import worked_out
 from imgtag.ui.widgets import folded
 

@@ -9,12 +9,12 @@ import streamlit as st
 
 from imgtag.core.errors import ImgtagError
 from imgtag.core.names import same_name
+from imgtag.core.words import count
 from imgtag.data import edits, history
 from imgtag.data.dataset import UNSORTED, Dataset, class_folders
 from imgtag.data.projects import Project
 from imgtag.data.shortcuts import class_keys
 from imgtag.ui.grid import Step, Target
-from imgtag.ui.text import count
 from imgtag.ui.who import who
 from imgtag.ui.widgets import flash, flash_error
 

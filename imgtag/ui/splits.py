@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from imgtag.core.words import count, percent
 from imgtag.data import history
 from imgtag.data.dataset import Dataset
 from imgtag.data.duplicates import same_shots
@@ -16,7 +17,6 @@ from imgtag.data.splits import SPLITS, assign_splits, deal_again, folder_splits,
 from imgtag.training import ahead
 from imgtag.ui import charts
 from imgtag.ui.errors import shown_errors
-from imgtag.ui.text import count, percent
 from imgtag.ui.waiting import forget_result, looked_at, worked_out
 from imgtag.ui.who import who
 from imgtag.ui.widgets import flash, folded

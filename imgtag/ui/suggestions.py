@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from imgtag.core.words import count
 from imgtag.data import edits
 from imgtag.data.dataset import Dataset
 from imgtag.data.projects import Project
@@ -11,7 +12,7 @@ from imgtag.data.suggestions import accept_names, names_tell
 from imgtag.ui.assistant import begin_with_look_alikes
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.navigation import go
-from imgtag.ui.text import count, literal
+from imgtag.ui.text import literal
 from imgtag.ui.who import who
 from imgtag.ui.widgets import flash
 

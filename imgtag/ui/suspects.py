@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from imgtag.core.words import count, percent
 from imgtag.data import history
 from imgtag.data.dataset import Dataset
 from imgtag.data.duplicates import same_shots
@@ -12,7 +13,6 @@ from imgtag.review.suspects import Suspect, find_suspects
 from imgtag.training import ahead
 from imgtag.ui.grid import Tile, sort_grid, tile
 from imgtag.ui.sorting import carry_out, targets_of
-from imgtag.ui.text import count, percent
 from imgtag.ui.waiting import forget_result, last_result, looked_at, worked_out
 from imgtag.ui.widgets import empty_state
 

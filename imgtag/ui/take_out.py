@@ -6,13 +6,13 @@ from urllib.parse import quote
 
 import streamlit as st
 
+from imgtag.core.words import count
 from imgtag.data import history
 from imgtag.data.background import Job, find_job, forget_job, start_job
 from imgtag.data.dataset import Dataset
 from imgtag.data.exporting import dataset_zip, export_dataset
 from imgtag.data.projects import Project
 from imgtag.ui.errors import show_error
-from imgtag.ui.text import count
 from imgtag.ui.waiting import watch_job
 
 

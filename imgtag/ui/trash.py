@@ -7,12 +7,12 @@ from pathlib import Path
 import streamlit as st
 
 from imgtag.core.storage import sha256_of
+from imgtag.core.words import count
 from imgtag.data import edits, history
 from imgtag.data.projects import Project
 from imgtag.ui.classes import undo_button
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.grid import PAGE_SIZE, Step, sort_grid, tile
-from imgtag.ui.text import count
 from imgtag.ui.widgets import confirm, flash, folded
 
 

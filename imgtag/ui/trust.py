@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from imgtag.core.words import count, percent
 from imgtag.data.dataset import Dataset
 from imgtag.review.calibration import calibration, limits_for, refused
 from imgtag.review.metrics import Evaluation, read_predictions
@@ -15,7 +16,6 @@ from imgtag.training.trust import USUAL_COST, Refusal
 from imgtag.ui import charts
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.evaluation import prediction_grid
-from imgtag.ui.text import count, percent
 from imgtag.ui.widgets import flash
 
 _MOST = 24

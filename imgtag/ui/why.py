@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from imgtag.core.errors import ImgtagError
+from imgtag.core.words import percent
 from imgtag.data.dataset import look
 from imgtag.data.images import encode_png
 from imgtag.data.projects import Project
@@ -18,7 +19,7 @@ from imgtag.training.runs import Run
 from imgtag.ui import charts
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.grid import show_grid, tile
-from imgtag.ui.text import literal, percent
+from imgtag.ui.text import literal
 
 _NEAREST = 3
 

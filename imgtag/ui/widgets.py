@@ -10,10 +10,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from imgtag.core.errors import ImgtagError
+from imgtag.core.words import duration
 from imgtag.data.background import Job
 from imgtag.data.projects import Project
 from imgtag.training.jobs import active_runs
-from imgtag.ui.text import duration, literal
+from imgtag.ui.text import literal
 
 _MESSAGES = "_messages"
 
