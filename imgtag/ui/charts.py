@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -11,6 +12,7 @@ from imgtag.review.learning_curve import Point
 from imgtag.review.metrics import Bin, ClassFigures
 from imgtag.serving.predictor import Tag
 
+_SEVERAL = ("#14938a", "#d9480f", "#7a6fb0", "#e0a526", "#4a7fb5", "#888888")  # of things side by side
 ACCENT, WRONG = "#14938a", "#d9480f"  # readable on the light and on the dark theme
 
 
@@ -157,6 +159,33 @@ def reliability(curves: Mapping[str, Sequence[Bin]], *, key: str) -> None:
     figure.update_xaxes(title="how sure it was", range=[0, 104], ticksuffix=" %", fixedrange=True)
     figure.update_yaxes(title="how often it was right", range=[0, 104], ticksuffix=" %", fixedrange=True)
     st.plotly_chart(figure, config={"displayModeBar": False}, key=key)
+
+
+def curves_of_runs(curves: Mapping[str, Sequence[tuple[int, float, float]]], *, key: str) -> None:
+    """Of each run (round, loss, accuracy in per cent), side by side: loss on the left, accuracy on the right."""
+    for column, (place, title, unit) in zip(
+        st.columns(2), ((1, "loss", ""), (2, "right (accuracy)", " %")), strict=True
+    ):
+        figure = go.Figure()
+        for (name, rows), colour in zip(curves.items(), cycle(_SEVERAL)):
+            figure.add_scatter(
+                x=[r[0] for r in rows],
+                y=[r[place] for r in rows],
+                mode="lines+markers",
+                name=name,
+                line={"color": colour},
+                marker={"size": 5},
+                hovertemplate=f"round %{{x}}: %{{y:.3~f}}{unit}<extra>{_plain_label(name)}</extra>",
+            )
+        figure.update_layout(
+            height=320,
+            margin={"l": 0, "r": 10, "t": 4, "b": 0},
+            legend={"orientation": "h", "y": 1.0, "yanchor": "bottom", "x": 0},
+        )
+        figure.update_xaxes(title="rounds (epochs)", fixedrange=True)
+        figure.update_yaxes(title=title, ticksuffix=unit, fixedrange=True)
+        with column:
+            st.plotly_chart(figure, config={"displayModeBar": False}, key=f"{key} {title}")
 
 
 def learning_curve(curve: Sequence[Point], *, key: str) -> None:

@@ -14,11 +14,13 @@ from imgtag.review.comparison import Comparison, compare_runs
 from imgtag.review.metrics import Evaluation, evaluate
 from imgtag.training.options import OPTIONS
 from imgtag.training.runs import Run
+from imgtag.ui import charts
 from imgtag.ui.evaluation import prediction_grid
 from imgtag.ui.recipes import recipe_title, value_words
 from imgtag.ui.widgets import empty_state
 
 _MOST = 60
+_LAST_FIRST = {"tuning": "fine-tuning", "learning": "its head", "fitting": "its head"}  # what is compared of a run
 _CHANCE = 0.05  # from here on a difference is said to be no accident
 
 
@@ -49,6 +51,7 @@ def comparison_area(runs: Sequence[Run], dataset: Dataset, split: str) -> None:
     else:
         st.info("These trainings were not checked on the same pictures, so that only their figures can be compared.")
     _table(picked, titles, split)
+    _curves(picked, titles)
     if found:
         names = {c: after.display_name(c) for c in after.classes}
         for title, rows, key in (
@@ -113,6 +116,23 @@ def _table(runs: Sequence[Run], titles: Mapping[str, str], split: str) -> None:
             rows[option.title] = values
     table = pd.DataFrame.from_dict(rows, orient="index", columns=[titles[run.id] for run in runs])
     st.dataframe(table.rename_axis(""), height=38 + 35 * len(table))
+
+
+def _curves(runs: Sequence[Run], titles: Mapping[str, str]) -> None:
+    """How loss and accuracy on the validation pictures went, round by round, of each run."""
+    curves: dict[str, list[tuple[int, float, float]]] = {}
+    for run in runs:
+        rows = [r for r in run.metrics() if r.get("epoch") and "val_loss" in r]
+        phases = {str(r["phase"]) for r in rows}
+        phase = next((p for p in _LAST_FIRST if p in phases), None)
+        if phase:
+            of_phase = [r for r in rows if r["phase"] == phase]
+            curves[f"{titles[run.id]}, {_LAST_FIRST[phase]}"] = [
+                (int(r["epoch"]), float(r["val_loss"]), 100 * float(r["val_accuracy"])) for r in of_phase
+            ]
+    if len(curves) > 1:
+        st.subheader("Curves on the validation pictures", anchor=False)
+        charts.curves_of_runs(curves, key=f"curves {' '.join(curves)} {runs[0].id} {runs[-1].id}")
 
 
 def _evaluated(run: Run, split: str) -> Evaluation | None:
