@@ -15,30 +15,24 @@ person waits half a second.
 from __future__ import annotations
 
 import argparse
-import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
 import tempfile
 import time
-import urllib.request
 from collections import Counter
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, sync_playwright
+from playwright.sync_api import Locator, Page
 
+from bench.app import PATIENCE_S, app_in_browser
 from bench.sets import SETS, read_set
 
-_FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
 _GROUPS = 15  # of look-alikes, before suggestions are asked for
 _MAJORITY = 0.5  # of a group that is worth naming
 _LAST_ONES = 50  # accepted unseen: if half of them are wrong, that is 4 % of 608
 _PAUSE_MS = 500
-_PATIENCE_S = 60.0
 
 
 @dataclass
@@ -80,7 +74,7 @@ class Person:
 
     def wait_for_other_than(self, before: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """What is shown once it differs from what was shown and the page has come to rest."""
-        end = time.monotonic() + _PATIENCE_S
+        end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
             self.page.wait_for_timeout(150)
             now = self.shown()
@@ -166,23 +160,21 @@ def main(arguments: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # a trainer may outlive the app
         home = Path(folder)
         truth = put_flat(home / "flat", options.data, options.set)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        server = subprocess.Popen(
-            [sys.executable, "app.py", "--port", str(port)], env={**os.environ, "IMGTAG_HOME": str(home)}
-        )
-        try:
-            _wait_for(port)
-            actions, seconds = _sort(port, home / "flat", truth, options.by_hand, options.careful)
-        finally:
-            server.terminate()
-            server.wait(20)
+        with app_in_browser(home) as page:
+            bring_in(page, sorted((home / "flat").iterdir()))
+            person = Person(page, truth, options.careful)
+            began = time.monotonic()
+            if options.by_hand:
+                sort_by_hand(person)
+            else:
+                name_groups(person)
+                go_through_suggestions(person)
+            seconds = time.monotonic() - began
         found = {sha256(f.read_bytes()).hexdigest(): f.parent.name for f in (home / "set/images").rglob("*.*")}
     right = sum(found.get(id_) == label for id_, label in truth.items())
-    for what, number in sorted(actions.items(), key=lambda a: -a[1]):
+    for what, number in sorted(person.actions.items(), key=lambda a: -a[1]):
         print(f"{number:6} {what}")
-    total = sum(number for what, number in actions.items() if not what.startswith("("))
+    total = sum(number for what, number in person.actions.items() if not what.startswith("("))
     print(f"{total:6} actions, {seconds:.0f} s of the machine's time; {right} of {len(truth)} agree with their folders")
 
 
@@ -205,36 +197,6 @@ def bring_in(page: Page, files: list[Path]) -> None:
     page.locator("input.pick-files").set_input_files(files)
     page.get_by_role("link", name=re.compile("^Sort [0-9]+ pictures")).click()
     page.locator(".tile").first.wait_for()
-
-
-def _sort(port: int, flat: Path, truth: dict[str, str], by_hand: bool, careful: bool) -> tuple[Counter[str], float]:
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(_FLAGS))
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        page.set_default_timeout(1000 * _PATIENCE_S)
-        page.goto(f"http://127.0.0.1:{port}")
-        bring_in(page, sorted(flat.iterdir()))
-        person = Person(page, truth, careful)
-        began = time.monotonic()
-        if by_hand:
-            sort_by_hand(person)
-        else:
-            name_groups(person)
-            go_through_suggestions(person)
-        seconds = time.monotonic() - began
-        browser.close()
-    return person.actions, seconds
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(300):
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/health", timeout=1):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise SystemExit("The app did not start.")
 
 
 if __name__ == "__main__":

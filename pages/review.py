@@ -72,9 +72,9 @@ if part == FIGURES:
     if split == "val":
         say_refit(run)
     per_class_area(run, found, names, key=f"classes {run.id} {split}")
-    report_button(run)
     several_views_area(run, split, names)
     enough_area(project, dataset)
+    report_button(run)
     st.stop()
 
 if part == TRUST:

@@ -14,8 +14,9 @@ from imgtag.data.projects import Project
 from imgtag.review.metrics import read_predictions
 from imgtag.training.jobs import start_training, wait_for
 from imgtag.training.recipes import make_recipe
-from imgtag.training.runs import list_runs
+from imgtag.training.runs import Run, list_runs
 from tests.browser.conftest import Server
+from tests.drawing import encode, picture, scene, write_tree
 from tests.trainers import until
 
 pytestmark = pytest.mark.browser
@@ -80,3 +81,34 @@ def test_a_mistake_is_mended_where_it_is_shown(page: Page, server: Server, ready
     until(lambda: worst.sha256 not in look(shapes).by_id, seconds=30)
     expect(page.get_by_text("1 picture was mended, confirmed or removed since this training.")).to_be_visible()
     expect(page.get_by_text("Pictures changed since this training: 1 removed.")).to_be_visible()
+
+
+def test_a_stranger_is_unknown_and_others_get_a_report(
+    page: Page, server: Server, ready: Path, shapes: Project, tmp_path: Path
+) -> None:
+    for name, colour in (("circle", "red"), ("square", "blue")):
+        more = {f"more-{n}.png": picture(colour, 100 + n, shape=name) for n in range(70)}
+        write_tree(shapes.images / name, more)
+    run = wait_for(start_training(shapes, make_recipe("quick")))
+    assert run.model_facts["unknown_threshold"]["cost"] == 0.05
+    page.goto(f"{server.address}/review?project=toys")
+    part(page, "Trust")
+    expect(page.get_by_text("Gap after (ECE)")).to_be_visible()
+    page.get_by_role("slider", name="Right answers that may be lost").press("ArrowRight")
+    page.get_by_role("button", name="Use these limits").click()
+    until(lambda: Run(run.path).model_facts["unknown_threshold"]["cost"] == 0.06, seconds=30)
+
+    part(page, "Overview")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download a report (HTML)").click()
+    report = download.value.path().read_text("utf-8")
+    assert "data:image/jpeg;base64," in report
+    page.get_by_text("Does it help to look several times?").click()
+    page.get_by_role("button", name="Compare", exact=True).click()
+    expect(page.get_by_text("No difference beyond chance")).to_be_visible(timeout=60_000)
+
+    stranger = tmp_path / "stranger.png"
+    stranger.write_bytes(encode(scene(3)))
+    page.goto(f"{server.address}/classify?project=toys")
+    page.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files(stranger)
+    expect(page.get_by_role("heading", name="Unknown")).to_be_visible(timeout=60_000)

@@ -12,7 +12,7 @@ from imgtag.data import edits
 from imgtag.data.dataset import look
 from imgtag.data.projects import Project
 from imgtag.training.recipes import make_recipe
-from imgtag.training.runs import create_run
+from imgtag.training.runs import create_run, list_runs
 from tests.drawing import picture, write_tree
 
 MAIN = str(Path(__file__).resolve().parents[2] / "imgtag" / "ui" / "main.py")
@@ -162,3 +162,25 @@ def _health(path):  # type: ignore[no-untyped-def]  # its text alone is run, whi
     from imgtag.ui.health import health_area
 
     health_area(Project(path), look(Project(path)))
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+@pytest.mark.parametrize("part", ["Overview", "Mistakes", "Wrong labels?", "Trust", "Comparison"])
+def test_every_part_of_the_review_opens(part: str, split: str, numbers: Project) -> None:
+    app = opened("review", numbers)
+    app.session_state["part"] = part
+    app.session_state["split"] = split
+    app.run()
+    assert not app.exception, app.exception
+
+
+def test_a_model_of_an_earlier_version_is_reviewed_without_what_it_lacks(numbers: Project) -> None:
+    (run,) = list_runs(numbers)
+    table = run.path / "predictions.csv"
+    lines = [line.rsplit(",", 2)[0] for line in table.read_text("utf-8").splitlines()]  # the last two columns are new
+    table.write_text("\n".join(lines) + "\n", "utf-8")
+    app = opened("review", numbers)
+    app.session_state["part"] = "Trust"
+    app.run()
+    assert not app.exception, app.exception
+    assert "earlier version" in texts(app)
