@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from imgtag.core import storage
 from imgtag.core.errors import Conflict, NoAccess, NotFound
@@ -35,9 +37,9 @@ def import_upload(project: Project, batch: str, *, into: str = "", who: str = ""
 
 
 def import_waiting(project: Project) -> Job | None:
-    """Start the import of the upload that was handed in first, unless one is running; returns the running or last one.
+    """Start the import that was handed in first, unless one is running; returns the running or last one.
 
-    Uploads wait on the disk: several people, or bursts of a webcam, may hand them in while one is being imported.
+    They wait on the disk: several people, or bursts of a webcam, may hand them in while one is being imported.
     """
     running = import_job(project)
     if running and not running.finished:
@@ -45,14 +47,23 @@ def import_waiting(project: Project) -> Job | None:
     waiting = sorted(project.staging.glob(f"*/{_READY}"), key=_handed_in)
     if not waiting:
         return running
-    folder, order = waiting[0].parent, storage.read_json(waiting[0])
-    into, who = (str(order.get(key, "")) if isinstance(order, dict) else "" for key in ("into", "who"))
+    folder, found = waiting[0].parent, storage.read_json(waiting[0])
+    order: dict[str, Any] = found if isinstance(found, dict) else {}
+    into, who = (str(order.get(key, "")) for key in ("into", "who"))
+    path = Path(order["path"]) if order.get("path") else None
 
     def work(job: Job) -> Report:
         try:
-            with open_staged(folder) as groups:
+            with open_sources([path]) if path else open_staged(folder) as groups:
                 report = import_files(
-                    project, groups, name_staged(folder), _teller(job), job.should_stop, into=into, who=who
+                    project,
+                    groups,
+                    path.name if path else name_staged(folder),
+                    _teller(job),
+                    job.should_stop,
+                    link=bool(order.get("link")),
+                    into=into,
+                    who=who,
                 )
         finally:
             storage.remove_folder(folder)
@@ -70,8 +81,7 @@ def _handed_in(ready: Path) -> float:
 
 
 def import_from_disk(project: Project, path: Path, *, link: bool, who: str = "") -> Job:
-    """Start importing a folder, zip or file of this machine; see `import_files`. Raises like `import_upload`."""
-    _require_idle(project)
+    """Import a folder, zip or file of this machine in its turn; see `import_files`. Returns the import that runs."""
     try:
         path = path.expanduser()
         there = path.is_absolute() and path.exists()
@@ -83,27 +93,16 @@ def import_from_disk(project: Project, path: Path, *, link: bool, who: str = "")
     if real == own or real in own.parents or own in real.parents:
         raise Conflict("This is a folder of the project itself.", "", "Choose the folder in which your pictures are.")
 
-    def work(job: Job) -> Report:
-        with open_sources([path]) as groups:
-            report = import_files(project, groups, path.name, _teller(job), job.should_stop, link=link, who=who)
-        save_report(project, report)
-        return report
-
-    return start_job(import_key(project), "The import", work)
+    order = {"path": str(path), "link": link, "who": who}
+    storage.write_json(project.staging / uuid.uuid4().hex / _READY, order, durable=False)
+    job = import_waiting(project)
+    if job is None:  # another window was quicker and it is through
+        raise _gone()
+    return job
 
 
 def _teller(job: Job) -> Callable[[Progress], None]:
     return lambda p: job.report(p.done, p.total, p.file)
-
-
-def _require_idle(project: Project) -> None:
-    running = import_job(project)
-    if running and not running.finished:
-        raise Conflict(
-            "Another import of this project is running.",
-            "It was started in another window, and one import at a time is made.",
-            "Wait until it has ended, then add the files again.",
-        )
 
 
 def import_job(project: Project) -> Job | None:

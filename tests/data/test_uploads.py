@@ -77,7 +77,7 @@ def test_an_upload_that_is_not_there_is_not_found_whatever_its_number(batch: str
         import_upload(project, batch)
 
 
-def test_an_upload_during_another_import_waits_and_is_not_lost(project: Project) -> None:
+def test_an_upload_or_folder_during_another_import_waits_and_is_not_lost(project: Project, tmp_path: Path) -> None:
     go = threading.Event()
     first = start_job(import_key(project), "The import", lambda job: go.wait(20))
     batch = stage(project, {"cat/1.png": picture("red")})
@@ -86,13 +86,15 @@ def test_an_upload_during_another_import_waits_and_is_not_lost(project: Project)
         assert import_upload(project, batch, into="dog") is first
         assert import_upload(project, stage(project, {"2.png": picture("blue")}), into="dog") is first
         assert import_upload(project, stage(project, {"3.png": picture("green")}), into="../../gone") is first
+        source = write_tree(tmp_path / "source", {"eel/4.png": picture("yellow")})
+        assert import_from_disk(project, source, link=True) is first
     finally:
         go.set()
         wait_for(first)
     assert import_waiting(project) is not first
-    for _ in range(3):
+    for _ in range(4):
         wait_for(import_waiting(project) or first)
-    assert look(project).counts == {"cat": 1, "dog": 1}
+    assert look(project).counts == {"cat": 1, "dog": 1, "eel": 1}
     assert len(look(project).unsorted) == 1
 
 
