@@ -99,14 +99,21 @@ def mend(page: Page, address: str, truth: dict[str, str]) -> Counter[str]:
                 page.keyboard.type(truth[id_])
                 page.keyboard.press("Enter")
                 actions["another class typed"] += 2
-        before = [id_ for id_, _, _ in shown]
-        end = time.monotonic() + PATIENCE_S
-        while (now := [id_ for id_, _, _ in _shown(page)]) and set(now) & set(before):
-            if time.monotonic() > end:
-                raise AssertionError("the page does not go on")
-            page.wait_for_timeout(200)
-        if found <= 1 or not now:
+        if found <= 1 or not _goes_on(page, {id_ for id_, _, _ in shown}):
             return actions
+
+
+def _goes_on(page: Page, before: set[str]) -> bool:
+    """Wait for other suspects than those before; False when there are no more."""
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        page.wait_for_timeout(200)
+        now = {id_ for id_, _, _ in _shown(page)}
+        if now and not now & before:
+            return True
+        if not now and page.get_by_text("No label looks wrong").count():
+            return False
+    raise AssertionError("the page does not go on")
 
 
 def _shown(page: Page) -> list[tuple[str, str, str]]:
