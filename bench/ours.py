@@ -69,7 +69,8 @@ def train(method: str, manifest: Manifest) -> dict[str, Any]:
         run = create_run(project, recipe)
         created = time.perf_counter() - began
         finished = run_module(["imgtag.training.worker", str(run.path)], folder)
-        return {"seconds": finished.seconds, "create_seconds": round(created, 3), **_results(run)}
+        spent = {"seconds": finished.seconds, "cpu_seconds": finished.cpu_seconds}
+        return {**spent, "create_seconds": round(created, 3), **_results(run)}
 
 
 def _project(manifest: Manifest) -> Project:

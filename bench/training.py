@@ -67,7 +67,8 @@ def run(method: str, manifest: Manifest) -> dict[str, Any]:
         manifest.write(path)
         program = ["bench.floor"] if method == "floor" else ["bench.tutorials", method]
         finished = run_module([*program, str(path)], home)
-    return {**json.loads(finished.output.splitlines()[-1]), "seconds": finished.seconds, **busy}
+    found = json.loads(finished.output.splitlines()[-1])
+    return {**found, "seconds": finished.seconds, "cpu_seconds": finished.cpu_seconds, **busy}
 
 
 def read_results(path: Path) -> list[dict[str, Any]]:

@@ -21,6 +21,7 @@ function act(state, action, ids = [], target = "") {
       if (!state.viewer.open) state.tiles.get(next)?.firstChild.focus();
     } else state.awaits = true;  // the focus goes to the first of those that come
   }
+  if (action === "similar") state.chosen.clear();  // it stands first among those that come; here nothing stays chosen unseen
   post(state, 3000);
   say(state, action, ids.length, target);
 }
