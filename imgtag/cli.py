@@ -119,8 +119,12 @@ def _parser() -> argparse.ArgumentParser:
     exporting.add_argument("--to", default="", metavar="OUT")
     exporting.add_argument("--run", default="", metavar="ID")
     exporting.add_argument(
-        "--format", default="bundle", choices=("bundle", "onnx", "openvino", "torchscript", "report", "dataset")
+        "--format",
+        default="bundle",
+        choices=("bundle", "onnx", "openvino", "torchscript", "docker", "report", "dataset"),
     )
+    taking = with_project(verb("import-model", commands.import_bundle, "take in a model that was exported as a bundle"))
+    taking.add_argument("bundle", metavar="BUNDLE")
     with_project(verb("suspects", commands.list_suspects, "labels that look wrong"))
     checking = with_project(verb("check", commands.check_pictures, "integrity and health of the data"))
     checking.add_argument(

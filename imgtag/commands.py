@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from imgtag.core import storage
-from imgtag.core.errors import BadName, ImgtagError, NotFound, NotYet
+from imgtag.core.errors import BadName, ImgtagError, NotFound
 from imgtag.data.projects import Project, create_at, create_project, find_project
 
 if TYPE_CHECKING:
@@ -198,18 +198,56 @@ def check_pictures(options: argparse.Namespace) -> Result:
 
 
 def export_project(options: argparse.Namespace) -> Result:
-    """Write the data set for other programs, or a report for other people."""
+    """Write the data set or a model for other programs, or a report for other people."""
     from imgtag.data.exporting import export_dataset
 
     project = find_project(options.project)
     if options.format == "report":
         return _export_report(options, project)
     if options.format != "dataset":
-        raise _not_yet("Export")
+        return _export_model(options, project)
     path = Path(options.to or f"{project.name}.zip")
     pictures = export_dataset(project, path)
     _say(options, f"Written: {path} with {pictures} pictures.")
     return {"path": str(path), "pictures": pictures}
+
+
+def _export_model(options: argparse.Namespace, project: Project) -> Result:
+    from imgtag.serving.handing_out import export_to, find_format
+    from imgtag.training.runs import find_run
+
+    form = find_format(options.format)
+    path = Path(options.to or f"{project.name}-{form.name}.zip").absolute()
+    made = export_to(find_run(project, options.run), form, path, _telling(options))
+    _say(options, f"{made.words}\nWritten: {made.path}")
+    return made.as_dict()
+
+
+def import_bundle(options: argparse.Namespace) -> Result:
+    """Take in a model that was exported as a bundle; makes the project if it is new."""
+    from imgtag.serving.importing_models import import_model
+
+    def owner() -> Project:
+        try:
+            return find_project(options.project)
+        except NotFound:
+            return _create(options.project)
+
+    run = import_model(owner, Path(options.bundle), _telling(options))
+    _say(options, f"Imported as {run.id}: {len(run.classes)} classes.")
+    return {"run": run.id, "project": run.project.name, "classes": run.classes}
+
+
+def _telling(options: argparse.Namespace) -> Callable[[int, int, str], None]:
+    """Say what is being done, once for each kind of work."""
+    said: set[str] = set()
+
+    def tell(done: int, total: int, message: str) -> None:
+        if message not in said:
+            said.add(message)
+            _say(options, message)
+
+    return tell
 
 
 def _export_report(options: argparse.Namespace, project: Project) -> Result:
@@ -225,30 +263,28 @@ def _export_report(options: argparse.Namespace, project: Project) -> Result:
 def list_suspects(options: argparse.Namespace) -> Result:
     """Labels that look wrong, worst first."""
     from imgtag.data.dataset import look
-    from imgtag.data.duplicates import same_shots
-    from imgtag.data.history import decided, place
-    from imgtag.review.suspects import find_suspects
-    from imgtag.training.ahead import seen_by_all
+    from imgtag.data.history import place
+    from imgtag.review.suspects import look_for_suspects
     from imgtag.training.looker import look_now
 
     project = find_project(options.project)
     look_now(project)
     dataset = look(project)
-    ids = [p.id for p in dataset.labelled]
-    shots = same_shots(project, dataset.labelled)
-    found = find_suspects(dataset.labelled, seen_by_all(project, ids), shots, decided(project))
+    found = look_for_suspects(dataset)
     rows = [
         {
             "file": place(project, dataset.by_id[s.id].path),
             "label": s.label,
             "suggested": s.suggested,
             "score": round(s.score, 5),
+            "twin": s.twin,
         }
         for s in found
     ]
     for row in rows:
-        _say(options, f"{row['score']:.3f}  {row['file']}  looks like {row['suggested']}")
-    _say(options, f"{len(rows)} of {len(ids)} labels look wrong.")
+        twin = f"; nearly the same picture is in {row['twin']}" if row["twin"] else ""
+        _say(options, f"{row['score']:.3f}  {row['file']}  looks like {row['suggested']}{twin}")
+    _say(options, f"{len(rows)} of {len(dataset.labelled)} labels look wrong.")
     return rows
 
 
@@ -264,10 +300,6 @@ def _create(name: str) -> Project:
             f"{path} exists already and is no project.", "A new project needs a new folder.", "Name another one."
         )
     return create_at(path)
-
-
-def _not_yet(what: str) -> NotYet:
-    return NotYet(f"{what} is not in this version yet.", "It is planned.", "See the CHANGELOG for what is there.")
 
 
 def _say(options: argparse.Namespace, text: str) -> None:

@@ -1,17 +1,16 @@
-"""Classify: drop pictures or use the camera, and see what the model says."""
+"""Classify: new pictures from anywhere, or the camera live, and what the model says about them."""
 
 import streamlit as st
 
-from imgtag.core.settings import limit
 from imgtag.core.words import count
-from imgtag.serving.tables import answers_csv
 from imgtag.training.runs import list_runs
-from imgtag.ui.answers import answer_card, answers_overview, classify_uploads
+from imgtag.ui.answers import answers_area
+from imgtag.ui.answers_out import ways_out
+from imgtag.ui.correcting import joining_area
+from imgtag.ui.incoming import asked, clear, current_pile, ways_in
 from imgtag.ui.navigation import link, require_project
 from imgtag.ui.runs import choose_run
 from imgtag.ui.widgets import empty_state, page_title, show_flash
-
-PER_PAGE = 10
 
 project = require_project()
 show_flash()
@@ -23,45 +22,30 @@ if not runs:
     st.stop()
 
 run = choose_run(runs, key="classify run") if len(runs) > 1 else runs[0]
-way = st.segmented_control(
-    "From", ["Files", "Camera"], default="Files", key="way", label_visibility="collapsed", required=True
-)
-if way == "Camera":
-    photo = st.camera_input("Take a picture", key="camera")
-    files = [photo] if photo else []
-else:
-    most = limit("max_picture_mb")
-    files = st.file_uploader("Pictures to classify", accept_multiple_files=True, key="files", max_upload_size=most)
-
-if not files:
-    if way == "Files":
-        empty_state(
-            "Nothing to classify yet",
-            "Drop one or many pictures above. They are only looked at, not added to your project.",
-            ":material/image_search:",
-        )
+pile = current_pile(project)
+ways_in(project, run, pile)
+joining_area(project, runs[0])
+if pile is None:
     st.stop()
 
 several = st.toggle(
     "Look several times",
+    key="classify several",
     help="Four views of each picture, also mirrored and larger, are averaged (test-time augmentation). It takes two to "
     "four times as long; Review shows whether it helps.",
+    persist_state="session",
 )
-answers = classify_uploads(run, files, "fixed" if several else "plain")
-readable = [a for a in answers if not a.answer.error]
-unreadable = [a for a in answers if a.answer.error]
-trouble = f", {len(unreadable)} could not be read" if unreadable else ""
-st.subheader(f"{count(len(readable), 'picture')} classified{trouble}", anchor=False)
-if len(answers) > 1:
-    answers_overview([a.answer for a in answers])
-st.download_button(
-    "Download the table (CSV)",
-    answers_csv([a.answer for a in answers]).encode("utf-8-sig"),
-    "classified.csv",
-    "text/csv",
-    icon=":material/download:",
-)
-pages = -(-len(answers) // PER_PAGE)
-number = st.pagination(pages, key="answers page") if pages > 1 else 1
-for position, shown in enumerate([*readable, *unreadable][(number - 1) * PER_PAGE : number * PER_PAGE]):
-    answer_card(shown, key=f"bars {number} {position}")
+answers = asked(pile, run, "fixed" if several else "plain")
+unreadable = sum(bool(a.answer.error) for a in answers)
+trouble = f", {unreadable:,} could not be read" if unreadable else ""
+with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+    st.subheader(f"{count(len(answers) - unreadable, 'picture')} classified{trouble}", anchor=False)
+    if st.button(
+        "Clear", icon=":material/close:", help="Forgets these pictures; after two days that happens by itself."
+    ):
+        clear(project, pile)
+        st.rerun()
+if pile.passed_over:
+    st.caption(f"{count(pile.passed_over, 'hidden or helper file')} of an operating system passed over.")
+if answers:
+    ways_out(pile, answers_area(pile, run, answers))

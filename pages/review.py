@@ -71,7 +71,7 @@ if part == FIGURES:
     headline(found, names, against_the_one_before(run, runs, split))
     if split == "val":
         say_refit(run)
-    per_class_area(run, found, names, key=f"classes {run.id} {split}")
+    per_class_area(run, dataset, found, names, key=f"classes {run.id} {split}")
     several_views_area(run, split, names)
     enough_area(project, dataset)
     report_button(run)
@@ -84,7 +84,7 @@ if part == TRUST:
 st.subheader("What is taken for what", anchor=False, help="The confusion matrix.")
 st.caption(
     "Each row is a class, each column what the model said. Green is right, orange is wrong. "
-    "Click a field, or a total for a whole row or column, to see its pictures."
+    "Click a field, a total for a whole row or column, or a line of the list: the pictures stand below."
 )
 cell = matrix_area(found, names, key=f"matrix {run.id} {split}")
 browsing_area(run, dataset, found, names, cell, key=f"{run.id} {split}")

@@ -5,6 +5,9 @@ ImgtagError
 ├── BadName        a name that cannot be a folder on every system
 ├── BadPicture     the file is not a picture that can be read
 ├── BadUpload      the zip or the upload as a whole cannot be taken
+│   ├── TooLarge   more than is taken at once
+│   └── NotAForm   not a multipart form
+├── Busy           so many requests wait already: try again later
 ├── Conflict       somebody else changed the same thing first
 ├── NotEnough      too few classes or pictures to train
 ├── BadRecipe      a training setting that does not exist or is out of range
@@ -12,10 +15,14 @@ ImgtagError
 ├── Offline        a download is needed and there is no connection
 ├── DiskFull       no room left on the disk
 ├── NoAccess       the operating system refuses to read or write a file
+├── BadPin         not the PIN of the demo, or none that can be used
+├── TooManyTries   too many wrong PINs: wait
 └── NotYet         planned, but this version cannot do it
 """
 
 from __future__ import annotations
+
+from imgtag.core.words import duration
 
 
 class ImgtagError(Exception):
@@ -55,6 +62,26 @@ class BadUpload(ImgtagError):
     """The zip or the upload as a whole cannot be taken."""
 
 
+class TooLarge(BadUpload):
+    """More than is taken at once."""
+
+
+class NotAForm(BadUpload):
+    """Not a multipart form."""
+
+
+class Busy(ImgtagError):
+    """So many requests wait already. wait_s: seconds after which it is worth trying again."""
+
+    def __init__(self, wait_s: float) -> None:
+        self.wait_s = max(1, round(wait_s))
+        super().__init__(
+            "The server has too much to do.",
+            "More pictures wait for an answer than it takes at once; nothing is wrong with this request.",
+            f"Send it again in {duration(self.wait_s)}.",
+        )
+
+
 class Conflict(ImgtagError):
     """Somebody else changed the same thing first."""
 
@@ -81,6 +108,18 @@ class DiskFull(ImgtagError):
 
 class NoAccess(ImgtagError):
     """The operating system refuses to read or write a file."""
+
+
+class BadPin(ImgtagError):
+    """Not the PIN of the demo, or none that can be used."""
+
+
+class TooManyTries(ImgtagError):
+    """Too many wrong PINs. wait_s: seconds until the next try."""
+
+    def __init__(self, wait_s: float) -> None:
+        self.wait_s = max(1, round(wait_s))
+        super().__init__("Too many wrong tries.", f"The next one is possible in {duration(self.wait_s)}.", "")
 
 
 class NotYet(ImgtagError):

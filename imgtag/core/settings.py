@@ -24,6 +24,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("max_zip_ratio", 200, "how far a file over 1 MB may be compressed in a zip"),
     Setting("max_label_file_kb", 2_000, "largest label file (CSV or JSON) that is read"),
     Setting("max_classify_files", 64, "most pictures in one REST call"),
+    Setting("max_classify_mb", 200, "largest REST call, in megabytes; all at work or waiting may hold twice as much"),
+    Setting("max_waiting_pictures", 512, "most pictures that wait for a model in REST calls before more are refused"),
     Setting("thumbnail_px", 256, "longest side of a thumbnail"),
     Setting("large_view_px", 1024, "longest side of the large view"),
     Setting("few_pictures", 10, "a class with fewer pictures than this is warned about"),

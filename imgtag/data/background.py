@@ -33,6 +33,11 @@ class Job:
         """Say how far it is."""
         self.done, self.total, self.message = done, total, message
 
+    def restart(self, total: int) -> None:
+        """A new part of the work begins: how long it takes is measured anew."""
+        self.started = time.monotonic()
+        self.report(0, total, "")
+
     def stop(self) -> None:
         """Ask it to end; what is done stays."""
         self._stop.set()

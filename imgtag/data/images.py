@@ -84,6 +84,14 @@ def open_picture(source: bytes | Path, at_least: int | None = None) -> tuple[Dec
         ) from error
 
 
+def scale_down(facts: Facts, at_least: int) -> int:
+    """By how much `open_picture` makes a picture smaller while it decodes it: 1, 2, 4 or 8."""
+    if facts.format not in ("JPEG", "MPO"):
+        return 1
+    room = min(facts.width, facts.height) // at_least
+    return next((scale for scale in (8, 4, 2) if room >= scale), 1)
+
+
 def picture_facts(path: Path) -> Facts:
     """What the head of a picture file says, without decoding it. Raises BadPicture when it is no picture."""
     try:

@@ -220,7 +220,7 @@ class _Shelf:
         self.doubts = set(history.doubts(project))
 
     def place(self, candidate: _Candidate, facts: Facts, fingerprint: Fingerprint) -> None:
-        label = self._existing_spelling(candidate.placement.label or self.into)
+        label = self._existing_spelling(candidate.file.label or candidate.placement.label or self.into)
         if candidate.placement.split and candidate.sha not in self.trashed:
             before = self.splits.get(candidate.sha, candidate.placement.split)
             self.splits[candidate.sha] = min(before, candidate.placement.split, key=("train", "val", "test").index)

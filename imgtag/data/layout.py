@@ -18,6 +18,7 @@ _SPLIT_WORDS = {
     "train": "train", "training": "train", "valid": "val", "validation": "val", "val": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
+HELPER_FILE, HIDDEN_FILE = "A helper file of the operating system, not a picture.", "A hidden file or folder."
 _SYSTEM_NAMES = {"__macosx", "thumbs.db", "desktop.ini", "@eadir", "$recycle.bin"}
 _LABEL_FILE_ENDINGS = {".csv", ".tsv", ".txt", ".json"}
 
@@ -96,9 +97,9 @@ def guess_by_name(names: Sequence[str], classes: Sequence[str]) -> dict[str, str
 def _why_left_out(path: PurePosixPath) -> str:
     for part in path.parts:
         if part.casefold() in _SYSTEM_NAMES or part.startswith("._"):
-            return "A helper file of the operating system, not a picture."
+            return HELPER_FILE
         if part.startswith("."):
-            return "A hidden file or folder."
+            return HIDDEN_FILE
     if path.suffix.lower() == ".zip":
         return "A zip inside the upload, or a damaged one: add it on its own."
     return ""

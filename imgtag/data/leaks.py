@@ -12,7 +12,17 @@ from pathlib import Path
 from imgtag.core import storage
 from imgtag.data.dataset import Picture
 from imgtag.data.projects import Project
-from imgtag.data.splits import BEFORE, RANK, read_rows, read_splits, shot_names, splits_lock, write_rows, write_splits
+from imgtag.data.splits import (
+    BEFORE,
+    RANK,
+    not_for_test,
+    read_rows,
+    read_splits,
+    shot_names,
+    splits_lock,
+    write_rows,
+    write_splits,
+)
 
 
 def leaks(
@@ -39,7 +49,7 @@ def close_leaks(project: Project, pictures: Sequence[Picture], shots: Sequence[S
     Returns how many pictures moved. What the splits were before stays in splits-before.csv, see `reopen_leaks`.
     """
     with splits_lock(project):
-        known = read_splits(project)
+        known, kept = read_splits(project), not_for_test(project)
         before = dict(known)
         label_of = {p.id: p.label for p in pictures}
         held = Counter((label_of[i], split) for i, split in known.items() if i in label_of)
@@ -49,6 +59,8 @@ def close_leaks(project: Project, pictures: Sequence[Picture], shots: Sequence[S
                 groups.setdefault(shot, []).append(id_)
         for ids in groups.values():
             for side in sorted({known[i] for i in ids}, key=RANK.__getitem__):
+                if side == "test" and not kept.isdisjoint(ids):
+                    break  # some of them must never test
                 after = held.copy()
                 for id_ in ids:
                     after[label_of[id_], known[id_]] -= 1

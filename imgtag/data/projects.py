@@ -146,9 +146,10 @@ def find_project(name: str) -> Project:
 
 def find_listed(name: str) -> Project:
     """A project of the home folder by exact name; the name is looked up, never used as a path."""
-    for project in list_projects():
-        if project.name == name:
-            return project
+    with contextlib.suppress(OSError):
+        for path in home().iterdir():
+            if path.name == name and path.is_dir() and (path / "project.json").exists():
+                return Project(path)
     raise _no_project(name)
 
 

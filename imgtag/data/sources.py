@@ -22,7 +22,8 @@ from imgtag.core.settings import limit
 class SourceFile:
     """A file on offer: its path inside the source (for reading the layout only) and how to read it.
 
-    `origin` names the upload it came in; `local` is where the bytes lie on this machine, outside of any zip.
+    `origin` names the upload it came in; `local` is where the bytes lie on this machine, outside of any zip; `label` is
+    its class where that is known already, whatever its path says.
     """
 
     path: PurePosixPath
@@ -30,6 +31,7 @@ class SourceFile:
     read: Callable[[], bytes]
     origin: str = ""
     local: Path | None = None
+    label: str = ""
 
     @property
     def shown(self) -> str:

@@ -1,13 +1,14 @@
 """Which pictures train, which validate, which test: decided once for each picture and then kept.
 
 splits.csv holds sha256,split. A picture keeps its split when it is moved, renamed or the set grows; splits-folders.csv
-holds the splits that imported folders gave, so that one can come back to them.
+holds the splits that imported folders gave, so that one can come back to them. not-for-test.csv names pictures that
+never test, whoever deals them out: corrections of what a model said, and labels that a model gave.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -30,6 +31,24 @@ def read_splits(project: Project) -> dict[str, str]:
 def folder_splits(project: Project) -> dict[str, str]:
     """The splits that imported folders gave, by sha256; empty when none did."""
     return read_rows(project.path / "splits-folders.csv")
+
+
+def not_for_test(project: Project) -> set[str]:
+    """Ids of the pictures that never test."""
+    return {row["sha256"] for row in storage.read_csv(_not_for_test(project)) if row.get("sha256")}
+
+
+def keep_from_test(project: Project, splits: Mapping[str, str]) -> None:
+    """From now on, these pictures never test; each gets the split given, "train" or "val", unless it has one of these.
+
+    To be called before the pictures are in the project, so that nobody deals them out in between.
+    """
+    with splits_lock(project):
+        known = read_splits(project)
+        storage.write_csv(
+            _not_for_test(project), ("sha256",), [[i] for i in sorted(not_for_test(project) | set(splits))]
+        )
+        write_splits(project, {**known, **{i: s for i, s in splits.items() if known.get(i, "test") == "test"}})
 
 
 def shares_of(project: Project) -> dict[str, float]:
@@ -135,8 +154,8 @@ def splits_lock(project: Project) -> AbstractContextManager[None]:
 
 
 def write_splits(project: Project, splits: Mapping[str, str]) -> None:
-    """Replace splits.csv."""
-    write_rows(project.path / "splits.csv", splits)
+    """Replace splits.csv. What must never test trains instead, even where a folder had it for a test."""
+    write_rows(project.path / "splits.csv", _mended(splits, not_for_test(project)))
 
 
 def write_rows(path: Path, splits: Mapping[str, str]) -> None:
@@ -145,8 +164,8 @@ def write_rows(path: Path, splits: Mapping[str, str]) -> None:
 
 
 def _assign(project: Project, pictures: Sequence[Picture], shot_of: Mapping[str, str]) -> dict[str, str]:
-    known = read_splits(project)
-    before = dict(known)
+    before, kept = read_splits(project), not_for_test(project)
+    known = _mended(before, kept)
     shares = shares_of(project)
     if project.settings.get("splits") == "imported" and known:
         _hold_back(known, pictures, shot_of)
@@ -165,6 +184,8 @@ def _assign(project: Project, pictures: Sequence[Picture], shot_of: Mapping[str,
     for shot, fresh in _by_shot((p for p in pictures if p.id not in known), shot_of).items():
         of_label = dealt[fresh[0].label]
         split = decided.get(shot) or _furthest_behind(of_label, shares, len(fresh))
+        if split == "test" and any(p.id in kept for p in fresh):  # its whole shot stays with it
+            split = "train"
         of_label[split] += len(fresh)
         known.update(dict.fromkeys((p.id for p in fresh), split))
     if known != before:
@@ -217,6 +238,14 @@ def _furthest_behind(dealt: Counter[str], shares: Mapping[str, float], more: int
     if not dealt["val"]:
         return "val"
     return max(SPLITS, key=lambda s: (round(shares[s] * after - dealt[s], 9), preference[s]))
+
+
+def _mended(splits: Mapping[str, str], kept: Set[str]) -> dict[str, str]:
+    return {id_: "train" if split == "test" and id_ in kept else split for id_, split in splits.items()}
+
+
+def _not_for_test(project: Project) -> Path:
+    return project.path / "not-for-test.csv"
 
 
 def _write_folders(project: Project, splits: Mapping[str, str]) -> None:

@@ -54,3 +54,10 @@ def with_their_confusions(found: Evaluation, wanted: Sequence[str], order: Seque
     rows = [at[name] for name in wanted]
     touched = found.confusion[rows].sum(axis=0) + found.confusion[:, rows].sum(axis=1)
     return [name for name in order if name in wanted or touched[at[name]]]
+
+
+def with_mistakes(found: Evaluation, order: Sequence[str]) -> list[str]:
+    """The classes of which a picture was called another one, or that another one's picture was called."""
+    wrong = found.confusion - np.diag(found.confusion.diagonal())
+    touched = wrong.sum(axis=0) + wrong.sum(axis=1)
+    return [name for name in order if touched[found.classes.index(name)]]

@@ -10,10 +10,11 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from imgtag.core import storage
 from imgtag.core.errors import NotFound
@@ -128,8 +129,19 @@ class Evaluation:
 
 def read_predictions(run: Run) -> list[Prediction]:
     """All predictions of a run; lines that are damaged are passed over."""
+    path = run.path / "predictions.csv"
+    try:
+        now = path.stat()
+    except OSError:
+        return []
+    return list(_predictions_in(path, (now.st_mtime_ns, now.st_size, now.st_ino)))
+
+
+@lru_cache(maxsize=8)
+def _predictions_in(path: Path, _version: tuple[int, ...]) -> tuple[Prediction, ...]:
+    """A page is drawn at every click, and asks for the same thousands of lines of the same runs."""
     found = []
-    for row in storage.read_csv(run.path / "predictions.csv"):
+    for row in storage.read_csv(path):
         try:
             found.append(
                 Prediction(
@@ -148,7 +160,7 @@ def read_predictions(run: Run) -> list[Prediction]:
             )
         except (KeyError, TypeError, ValueError):
             continue
-    return found
+    return tuple(found)
 
 
 def _number(text: str | None) -> float | None:
@@ -174,11 +186,12 @@ def evaluate(run: Run, split: str) -> Evaluation:
         )
     trained = Counter(p.label for p in everything if p.split == "train")
     classes = run.classes
-    labels, said = [p.label for p in chosen], [p.predicted for p in chosen]
-    table = zip(*precision_recall_fscore_support(labels, said, labels=classes, zero_division=0.0), strict=True)
+    confusion = _confusion(chosen, classes)
+    hits, of, called = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    shares = zip(*(hits / np.maximum(1, n) for n in (called, of)), 2 * hits / np.maximum(1, called + of), strict=True)
     per_class = tuple(
         ClassFigures(name, float(precision), float(recall), float(f1), int(support), trained[name])
-        for name, (precision, recall, f1, support) in zip(classes, table, strict=True)
+        for name, support, (precision, recall, f1) in zip(classes, of, shares, strict=True)
     )
     present = [f.f1 for f in per_class if f.support]
     right = sum(p.right for p in chosen)
@@ -193,8 +206,17 @@ def evaluate(run: Run, split: str) -> Evaluation:
         log_loss=sum(p.loss for p in chosen) / len(chosen),
         ece=expected_calibration_error(chosen),
         per_class=per_class,
-        confusion=confusion_matrix(labels, said, labels=classes),
+        confusion=confusion,
     )
+
+
+def _confusion(predictions: Sequence[Prediction], classes: Sequence[str]) -> np.ndarray:
+    """int (K, K): how many of the pictures of each class (rows) were called each class."""
+    at = {name: number for number, name in enumerate(classes)}
+    cells = [(at[p.label], at[p.predicted]) for p in predictions if p.label in at and p.predicted in at]
+    counts = np.zeros((len(classes), len(classes)), int)
+    np.add.at(counts, tuple(np.array(cells, int).reshape(-1, 2).T), 1)
+    return counts
 
 
 def expected_calibration_error(predictions: Sequence[Prediction]) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from imgtag.core.words import percent
+from imgtag.core.words import count, percent
 from imgtag.review.metrics import ClassFigures, Evaluation
 
 WHICH_PICTURES = {
@@ -68,6 +68,9 @@ def findings(found: Evaluation, called: Callable[[str], str]) -> list[str]:
     if seen.confusions:
         pairs = [f"{called(c.label)} for {called(c.predicted)} ({c.number} of {c.of})" for c in seen.confusions]
         lines.append(f"Most often it takes {', '.join(pairs)}.")
+    elif found.right < found.n:
+        wrong = count(found.n - found.right, "mistake")
+        lines.append(f"Its {wrong} {'are' if found.n - found.right > 1 else 'is'} all of different kinds.")
     if seen.weak:
         weak = [f"{called(f.label)} ({percent(f.recall)} found, learnt from {f.train_count})" for f in seen.weak]
         lines.append(f"Least well found: {', '.join(weak)}. Collect more of these first.")

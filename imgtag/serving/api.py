@@ -1,4 +1,4 @@
-"""The HTTP routes beside the screens: health, projects, classify, thumbnails, uploads.
+"""The HTTP routes beside the screens: health, projects, classify, thumbnails, uploads. The table is at the end.
 
 Names and ids from a URL are looked up in listings, never used as paths. A browser page of another origin
 cannot use these routes: its Origin does not match, and names that merely resolve to this machine
@@ -7,37 +7,46 @@ cannot use these routes: its Origin does not match, and names that merely resolv
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import threading
 import time
 import uuid
-from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
 from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import UploadFile
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from imgtag import __version__
 from imgtag.core import storage
-from imgtag.core.errors import BadUpload, DiskFull, ImgtagError, NotFound
+from imgtag.core.errors import BadModel, BadUpload, Busy, DiskFull, ImgtagError, NotAForm, NotFound, TooLarge
 from imgtag.core.settings import limit
 from imgtag.data.dataset import look
 from imgtag.data.exporting import dataset_zip
 from imgtag.data.images import picture_facts
 from imgtag.data.importing import importing
+from imgtag.data.piles import clear_stale_piles
 from imgtag.data.projects import find_listed, list_projects
 from imgtag.data.thumbnails import thumbnail_bytes
-from imgtag.training.runs import find_run, list_runs
+from imgtag.serving.answer_routes import ANSWER_ROUTES
+from imgtag.serving.batching import classify
+from imgtag.serving.docs_page import docs_page
+from imgtag.serving.endpoints import Endpoint, Handler, openapi
+from imgtag.serving.export_routes import model_zip
+from imgtag.serving.receiving import let_finish, received_pictures
+from imgtag.training.runs import Run, find_run, list_runs
 
-Handler = Callable[[Request], Awaitable[Response]]
+log = logging.getLogger(__name__)
 
 UPLOAD_HEADER = "x-imgtag-upload"
 LOCAL_HOSTS = {"127.0.0.1", "localhost", "::1"}
 _STALE_UPLOAD_S = 3600.0
+_STATUS: dict[type[ImgtagError], int] = {
+    NotFound: 404, TooLarge: 413, NotAForm: 415, BadModel: 500, Busy: 503, DiskFull: 507,
+}  # fmt: skip
 _names_lock = threading.Lock()
 
 
@@ -50,8 +59,13 @@ def _guarded(handler: Handler) -> Handler:
         try:
             return await handler(request)
         except ImgtagError as error:
-            status = 404 if isinstance(error, NotFound) else 507 if isinstance(error, DiskFull) else 400
-            return _refusal(error, status)
+            await let_finish(request)
+            return _refusal(error, _STATUS.get(type(error), 400))
+        except Exception:
+            log.exception("%s %s failed", request.method, request.url.path)
+            return _refusal(
+                ImgtagError("Something went wrong on our side.", "", "The log of the server says more."), 500
+            )
 
     return guarded
 
@@ -77,17 +91,24 @@ def _from_here(request: Request) -> bool:
 
 
 def _refusal(error: ImgtagError, status: int) -> JSONResponse:
-    return JSONResponse({"error": error.as_dict()}, status)
+    headers = {"Retry-After": str(error.wait_s)} if isinstance(error, Busy) else None
+    return JSONResponse({"error": error.as_dict()}, status, headers)
 
 
 # ----------------------------------------------------------------------------- routes
 
 
 async def _health(request: Request) -> Response:
+    """Is the server there, and which version is it?"""
     return JSONResponse({"status": "ok", "version": __version__})
 
 
 async def _projects(request: Request) -> Response:
+    """All projects: their classes with how many pictures each has, and the newest training.
+
+    `val_accuracy` is the share of right answers on pictures that it had not learnt from, 0 to 1.
+    """
+
     def listing() -> list[dict[str, object]]:
         found = []
         for project in list_projects():
@@ -109,36 +130,29 @@ async def _projects(request: Request) -> Response:
 
 
 async def _classify(request: Request) -> Response:
-    project = find_listed(request.path_params["name"])
-    run = find_run(project, request.query_params.get("run", ""))
-    most = limit("max_classify_files")
-    top = request.query_params.get("top", "5")
-    try:
-        async with request.form(max_files=most, max_part_size=limit("max_picture_mb") << 20) as form:
-            files = [value for _, value in form.multi_items() if isinstance(value, UploadFile)]
-            # One byte over the limit is enough to see that a file is too large.
-            named = [
-                (file.filename or "picture", await file.read((limit("max_picture_mb") << 20) + 1)) for file in files
-            ]
-    except Exception as error:  # python-multipart raises several kinds for a body it cannot read
-        raise BadUpload(
-            "The request could not be read.",
-            f"A multipart form with up to {most} pictures is expected ({type(error).__name__}).",
-            "For example: curl -F image=@photo.jpg …/classify",
-        ) from error
-    if not named:
-        raise BadUpload("There is no picture in the request.", "A multipart form with files is expected.", "")
+    """What a model sees in one or several pictures: a list with an entry for each file, in their order.
 
-    def answer() -> list[dict[str, object]]:
-        from imgtag.serving.predictor import kept_predictor
+    The files come as a multipart form, under any field name. `tags` are the likeliest classes with their probability, 0
+    to 1; `unknown` is true where the model is too unsure, or the picture unlike what it has learnt from, and null where
+    it cannot tell. A file that is no picture has its reason in `error`, and the others are answered all the same.
+    Requests at the same time are answered together, in turns.
+    """
+    top = request.query_params.get("top", "")
 
-        answers = kept_predictor(run).classify(named, top=max(1, int(top)) if top.isdecimal() else 5)
-        return [a.as_dict() for a in answers]
+    def chosen() -> Run:
+        return find_run(find_listed(request.path_params["name"]), request.query_params.get("run", ""))
 
-    return JSONResponse(await run_in_threadpool(answer))
+    run = await run_in_threadpool(chosen)
+    async with received_pictures(request) as named:
+        answers = await classify(run, named, max(1, int(top)) if top.isdecimal() else 5)
+    return JSONResponse([answer.as_dict() for answer in answers])
 
 
 async def _thumbnail(request: Request) -> Response:
+    """A small picture of a project's picture, without metadata.
+
+    It may be cached for ever: the id names the bytes it was made from.
+    """
     project = find_listed(request.path_params["name"])
     large = request.query_params.get("size") == "large"
     data = await run_in_threadpool(thumbnail_bytes, project, request.path_params["id"], large=large)
@@ -151,7 +165,7 @@ async def _thumbnail(request: Request) -> Response:
 
 
 async def _facts(request: Request) -> Response:
-    """What is known about a picture's file, in a line for the large view."""
+    """What is known about a picture's file: its size in pixels, and a line for the large view."""
     project = find_listed(request.path_params["name"])
 
     def found() -> dict[str, object]:
@@ -165,7 +179,7 @@ async def _facts(request: Request) -> Response:
 
 
 async def _dataset_zip(request: Request) -> Response:
-    """The zip that was made on the page Collect."""
+    """The zip of the data set that was made on the page Collect."""
     project = find_listed(request.path_params["name"])
     path = dataset_zip(project)
     if not path.is_file():
@@ -174,7 +188,10 @@ async def _dataset_zip(request: Request) -> Response:
 
 
 async def _upload(request: Request) -> Response:
-    """One file of a browser upload, streamed to the project's staging folder under a number of our own."""
+    """One file of a browser upload, which the page then imports.
+
+    It is streamed to the project's staging folder under a number of our own.
+    """
     if request.headers.get(UPLOAD_HEADER) != "1":
         raise BadUpload("This is not an upload of the app.", f"The header {UPLOAD_HEADER} is missing.", "")
     project = find_listed(request.path_params["name"])
@@ -204,6 +221,7 @@ async def _upload(request: Request) -> Response:
 def clear_stale_uploads() -> None:
     """Remove uploads that nobody finished, in all projects; called when the server starts."""
     for project in list_projects():
+        clear_stale_piles(project)
         if importing(project):  # by another server
             continue
         for folder in project.staging.glob("*"):
@@ -216,17 +234,65 @@ async def _unknown(request: Request) -> Response:
     raise NotFound(
         f"There is nothing at {request.url.path} for {request.method}.",
         "The address or the method is not one of the interface's.",
-        "Look at the list of routes in the README.",
+        "Look at the list of routes at /api/docs.",
     )
 
 
+async def _openapi(request: Request) -> Response:
+    """This description, for programs: OpenAPI 3.1."""
+    return JSONResponse(openapi(ENDPOINTS, _server(request)))
+
+
+async def _docs(request: Request) -> Response:
+    """This description, for people."""
+    return HTMLResponse(docs_page(openapi(ENDPOINTS, _server(request))), headers=_ALONE)
+
+
+def _server(request: Request) -> str:
+    return str(request.base_url).rstrip("/")
+
+
+# The page needs nothing from elsewhere, and no other page may show it.
+_ALONE = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"}
+_ONE = "/api/projects/{name}"
+_ANSWER = {
+    "file": "photo.jpg",
+    "tags": [{"class": "gondola", "probability": 0.974213}, {"class": "kayak", "probability": 0.011902}],
+    "unknown": False,
+    "error": None,
+}
+_LISTED = {"name": "boats", "title": "Boats", "classes": {"gondola": 193, "kayak": 203}, "unsorted": 0,
+           "last_run": "20261126-112829-quick", "val_accuracy": 0.91}  # fmt: skip
+
+# A new route is a line here; the rest of its description is its handler's docstring.
+ENDPOINTS = (
+    Endpoint("/api/health", _health, example={"status": "ok", "version": __version__}),
+    Endpoint("/api/projects", _projects, example={"projects": [_LISTED]}),
+    Endpoint(
+        f"{_ONE}/classify", _classify, "POST", sends="files", errors=("400", "413", "415", "503"), example=[_ANSWER],
+        query={
+            "top": "How many of the likeliest classes to name; 5 unless given.",
+            "run": "The training whose model answers, by its id; the newest one unless given.",
+        },
+    ),
+    Endpoint("/api/openapi.json", _openapi),
+    Endpoint("/api/docs", _docs, answers="text/html"),
+    Endpoint(f"{_ONE}/export/dataset.zip", _dataset_zip, answers="application/zip"),
+    Endpoint(f"{_ONE}/export/{{run}}/{{form}}.zip", model_zip, answers="application/zip", of_app=True),
+    Endpoint(
+        f"{_ONE}/thumb/{{id}}", _thumbnail, answers="image/jpeg", of_app=True, errors=("400",),
+        query={"size": "“large” for the large view."},
+    ),
+    Endpoint(f"{_ONE}/facts/{{id}}", _facts, of_app=True, errors=("400",)),
+    Endpoint(
+        f"{_ONE}/upload", _upload, "PUT", sends="file", of_app=True, errors=("400",),
+        headers={UPLOAD_HEADER: "Must be 1."},
+        query={"batch": "32 hexadecimal digits: files with the same ones belong together.", "path": "The file's name."},
+    ),
+    *(Endpoint(path, handler, of_app=True) for path, handler in ANSWER_ROUTES),
+)  # fmt: skip
+
 ROUTES = [
-    Route("/api/health", _guarded(_health)),
-    Route("/api/projects", _guarded(_projects)),
-    Route("/api/projects/{name}/classify", _guarded(_classify), methods=["POST"]),
-    Route("/api/projects/{name}/thumb/{id}", _guarded(_thumbnail)),
-    Route("/api/projects/{name}/facts/{id}", _guarded(_facts)),
-    Route("/api/projects/{name}/export/dataset.zip", _guarded(_dataset_zip)),
-    Route("/api/projects/{name}/upload", _guarded(_upload), methods=["PUT"]),
+    *(Route(e.path, _guarded(e.handler), methods=[e.method]) for e in ENDPOINTS),
     Route("/api/{rest:path}", _guarded(_unknown), methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
 ]

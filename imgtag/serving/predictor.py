@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import threading
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,19 +15,20 @@ from typing import Any
 import numpy as np
 
 from imgtag.core.errors import BadPicture
-from imgtag.serving.views import Way, averaged, views_of_picture
-from imgtag.training.backbones import Preprocessing
+from imgtag.serving.views import Views, Way, averaged, views_for
 from imgtag.training.extractor import Extractor, load_extractor
 from imgtag.training.fitting import mixed
 from imgtag.training.model import Model, load_model
 from imgtag.training.runs import Run
 from imgtag.training.trust import tempered
 
-Views = dict[Preprocessing, list[np.ndarray]]  # of one picture, by how its networks want it
+File = tuple[str, bytes | Path]  # what it is called, and the picture
 
 _KEEP = 2
+_TOGETHER = 32  # pictures that are judged at once; as many again are decoded meanwhile
 _kept: OrderedDict[str, Predictor] = OrderedDict()
-_loading = threading.Lock()
+_choosing = threading.Lock()
+_loading: dict[str, threading.Lock] = {}
 
 
 @dataclass(frozen=True)
@@ -63,35 +66,42 @@ class Predictor:
         self._extractors = extractors
         self._lock = threading.Lock()
 
-    def classify(self, files: Iterable[tuple[str, bytes | Path]], top: int = 5, way: Way = "plain") -> list[Answer]:
+    def classify(self, files: Iterable[File], top: int = 5, way: Way = "plain") -> list[Answer]:
         """Answers for (name, bytes or path) pairs, in their order; a bad file does not hurt the others. way: see
         `views`."""
         answers: list[Answer] = []
-        batch: list[tuple[str, bytes | Path]] = []
-        for item in files:
-            batch.append(item)
-            if len(batch) == 32:
-                answers += self._classify_batch(batch, top, way)
-                batch = []
-        return answers + (self._classify_batch(batch, top, way) if batch else [])
+        decoded = self._decoded(iter(files), way)
+        while some := list(itertools.islice(decoded, _TOGETHER)):
+            rows = iter(self._judged([views for _, views in some if not isinstance(views, str)], way))
+            answers += [
+                Answer(name, error=views) if isinstance(views, str) else self._answer(name, *next(rows), top)
+                for name, views in some
+            ]
+        return answers
 
-    def _classify_batch(self, batch: Sequence[tuple[str, bytes | Path]], top: int, way: Way) -> list[Answer]:
+    def _decoded(self, files: Iterator[File], way: Way) -> Iterator[tuple[str, Views | str]]:
+        """Each file's name and its views, or why it cannot be read. Several are decoded side by side, ahead of what is
+        asked for; a single one is decoded right here."""
         inputs = list(dict.fromkeys(member.row.preprocessing for member in self.model.members))
-        mirror = self.model.mirror
 
-        def decode(item: tuple[str, bytes | Path]) -> Views | str:
+        def decode(source: bytes | Path) -> Views | str:
             try:
-                return {how: views_of_picture(item[1], how, way, mirror=mirror) for how in inputs}
+                return views_for(source, inputs, way, mirror=self.model.mirror)
             except BadPicture as error:
                 return str(error)
 
-        with ThreadPoolExecutor() as pool:
-            decoded = list(pool.map(decode, batch))
-        rows = iter(self._judged([d for d in decoded if not isinstance(d, str)], way))
-        return [
-            Answer(name, error=d) if isinstance(d, str) else self._answer(name, *next(rows), top)
-            for (name, _), d in zip(batch, decoded, strict=True)
-        ]
+        first = list(itertools.islice(files, 2))
+        if len(first) < 2:
+            yield from ((name, decode(source)) for name, source in first)
+            return
+        ahead: deque[tuple[str, Future[Views | str]]] = deque()
+        with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
+            for name, source in itertools.chain(first, files):
+                ahead.append((name, pool.submit(decode, source)))
+                if len(ahead) == 2 * _TOGETHER:
+                    early, views = ahead.popleft()
+                    yield early, views.result()
+            yield from ((name, views.result()) for name, views in ahead)
 
     def _judged(self, pictures: list[Views], way: Way) -> Iterable[tuple[np.ndarray, bool | None]]:
         """Class probabilities (K,) of each picture, the weighted mean over members and over views, and whether it is
@@ -101,8 +111,10 @@ class Predictor:
         trust, familiarity = self.model.trust, None
         parts = []
         for number, (member, extractor) in enumerate(zip(self.model.members, self._extractors, strict=True)):
-            views = zip(*(p[member.row.preprocessing] for p in pictures), strict=True)
-            features = [self._features(extractor, view) for view in views]
+            views = list(zip(*(p[member.row.preprocessing] for p in pictures), strict=True))
+            # All views in one go: of a single picture, the mirrored one then takes the other core.
+            rows = self._features(extractor, list(itertools.chain(*views)))
+            features = [rows[i : i + len(pictures)] for i in range(0, len(rows), len(pictures))]
             if number == trust.member and trust.familiar:
                 familiarity = trust.familiar.measure(features[0])
             counted = features[averaged(way, len(features))]
@@ -129,6 +141,12 @@ class Predictor:
         names = self.model.classes
         return tuple(Tag(names[i], self.model.display_names.get(names[i], names[i]), float(chances[i])) for i in order)
 
+    def warm_up(self) -> None:
+        """Let the engines get ready for a single picture, which is slow for the first time."""
+        for member, extractor in zip(self.model.members, self._extractors, strict=True):
+            size = member.row.preprocessing.size
+            self._features(extractor, [np.zeros((size, size, 3), np.uint8)])
+
 
 def load_predictor(run: Run) -> Predictor:
     """Load a run's model onto the fastest engine. Raises BadModel."""
@@ -137,13 +155,33 @@ def load_predictor(run: Run) -> Predictor:
 
 
 def kept_predictor(run: Run) -> Predictor:
-    """The run's predictor, loaded once for the whole server; the last few models stay in memory."""
+    """The run's predictor, loaded once for the whole server and warmed up; the last few models stay in memory.
+
+    While one is being loaded, others can be asked for.
+    """
     files = [run.path / "model" / name for name in ("model.safetensors", "model.json")]
     key = " ".join([str(run.path), *[str(file.stat().st_mtime_ns) for file in files if file.exists()]])
-    with _loading:
-        if key not in _kept:
-            _kept[key] = load_predictor(run)
+    if found := _known(key):
+        return found
+    with _choosing:
+        loading = _loading.setdefault(key, threading.Lock())
+    with loading:
+        if found := _known(key):  # somebody else loaded it meanwhile
+            return found
+        try:
+            predictor = load_predictor(run)
+            predictor.warm_up()
+        finally:
+            _loading.pop(key, None)
+        with _choosing:
+            _kept[key] = predictor
             while len(_kept) > _KEEP:
                 _kept.popitem(last=False)
-        _kept.move_to_end(key)
-        return _kept[key]
+    return predictor
+
+
+def _known(key: str) -> Predictor | None:
+    with _choosing:
+        if key in _kept:
+            _kept.move_to_end(key)
+        return _kept.get(key)

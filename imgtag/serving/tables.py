@@ -27,10 +27,14 @@ def answers_table(answers: Sequence[Answer], top: int = _TOP) -> list[dict[str, 
     return rows
 
 
-def answers_csv(answers: Sequence[Answer], top: int = _TOP) -> str:
-    """The table as CSV that is safe to open in a spreadsheet."""
+def answers_csv(answers: Sequence[Answer], top: int = _TOP, joined: Sequence[str] = ()) -> str:
+    """The table as CSV that is safe to open in a spreadsheet. joined: for each answer the class that a person gave."""
     width = max((len(a.tags[:top]) for a in answers), default=0)
     columns = ["file"]
     for place in range(1, width + 1):
         columns += [f"tag {place}", f"probability {place}"]
-    return storage.csv_text([*columns, "unknown", "error"], answers_table(answers, top))
+    rows = answers_table(answers, top)
+    if any(joined):
+        columns.append("corrected to")
+        rows = [{**row, "corrected to": label} for row, label in zip(rows, joined, strict=True)]
+    return storage.csv_text([*columns, "unknown", "error"], rows)

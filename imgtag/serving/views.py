@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -11,8 +12,9 @@ import numpy as np
 
 from imgtag.training.augmentation import augmentation, roomy_input
 from imgtag.training.backbones import Preprocessing
-from imgtag.training.features import mirrored, network_input
+from imgtag.training.features import mirrored, network_input, network_inputs
 
+Views = dict[Preprocessing, list[np.ndarray]]  # of one picture, by how its networks want it
 Way = Literal["plain", "fixed", "random"]
 RANDOM_VIEWS = 5  # as in the boats tutorial
 _ZOOM = 1.15
@@ -33,6 +35,14 @@ def views_of_picture(source: bytes | Path, how: Preprocessing, way: Way, *, mirr
     if way == "plain":
         return [plain, _mirrored(plain)] if mirror else [plain]
     return [plain, *_random(source, how)]
+
+
+def views_for(source: bytes | Path, hows: Sequence[Preprocessing], way: Way, *, mirror: bool) -> Views:
+    """`views_of_picture` for several networks; in the plain way, the picture is decoded once for all of them."""
+    if way != "plain":
+        return {how: views_of_picture(source, how, way, mirror=mirror) for how in hows}
+    seen = zip(hows, network_inputs(source, hows), strict=True)
+    return {how: [plain, _mirrored(plain)] if mirror else [plain] for how, plain in seen}
 
 
 def averaged(way: Way, views: int) -> slice:

@@ -7,7 +7,7 @@ look alike, and one would betray the others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,7 +17,7 @@ from imgtag.training.head import Head, Scaler
 from imgtag.training.logistic import Span, choose_strength, fit, grouped_folds
 
 _MOST_ROWS = 4000  # sorted pictures to learn from: more change little and cost seconds
-_FOLDS = 5
+FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -99,16 +99,22 @@ def suggest(
 
 
 def held_out_chances(
-    rows: np.ndarray, labels: np.ndarray, groups: np.ndarray, classes: int, strength: float, seed: int = 0
+    rows: np.ndarray,
+    labels: np.ndarray,
+    groups: np.ndarray,
+    classes: int,
+    strength: float,
+    seed: int = 0,
+    on_fold: Callable[[], None] = lambda: None,
 ) -> np.ndarray:
     """Probabilities float32 (N, K), each row's by a head that has not learnt its group; NaN where nothing was known
     of its class without it.
 
-    rows: float32 (N, D). labels, groups: int (N,), see `grouped_folds`.
+    rows: float32 (N, D). labels, groups: int (N,), see `grouped_folds`. on_fold is called after each of the FOLDS.
     """
     chances = np.full((len(rows), classes), np.nan, np.float32)
-    fold = grouped_folds(labels, groups, _FOLDS, seed)
-    for number in range(_FOLDS):
+    fold = grouped_folds(labels, groups, FOLDS, seed)
+    for number in range(FOLDS):
         held_out = fold == number
         taught = np.unique(labels[~held_out])
         if held_out.any() and len(taught) > 1:
@@ -116,6 +122,7 @@ def held_out_chances(
             chances[asked] = fitted_head(rows[~held_out], labels[~held_out], classes, strength).probabilities(
                 rows[asked]
             )
+        on_fold()
     return chances
 
 
@@ -139,8 +146,8 @@ def cross_validate(
     chances = held_out_chances(rows, labels, groups, len(classes), strength, seed)
     asked = ~np.isnan(chances[:, 0])
     right = np.nan_to_num(chances).argmax(axis=1) == labels
-    fold = grouped_folds(labels, groups, _FOLDS, seed)
-    shares = [float(right[asked & (fold == n)].mean()) for n in range(_FOLDS) if (asked & (fold == n)).any()]
+    fold = grouped_folds(labels, groups, FOLDS, seed)
+    shares = [float(right[asked & (fold == n)].mean()) for n in range(FOLDS) if (asked & (fold == n)).any()]
     return (int(right[asked].sum()), int(asked.sum()), shares) if shares else None
 
 

@@ -25,7 +25,7 @@ from safetensors.numpy import save
 
 from imgtag.core import storage
 from imgtag.core.errors import BadPicture
-from imgtag.data.images import open_picture, read_file, to_input
+from imgtag.data.images import open_picture, read_file, scale_down, to_input
 from imgtag.training.backbones import Backbone, Preprocessing
 from imgtag.training.extractor import Extractor
 
@@ -120,6 +120,19 @@ def network_input(source: bytes | Path, how: Preprocessing) -> np.ndarray:
     """One picture as uint8 (size, size, 3): the same path for training and for prediction."""
     picture, _ = open_picture(source, at_least=how.resize)
     return to_input(picture, how.resize, how.size)
+
+
+def network_inputs(source: bytes | Path, hows: Sequence[Preprocessing]) -> list[np.ndarray]:
+    """One picture for several networks, each as `network_input` gives it; decoded once where the scale is the same."""
+    largest = max(how.resize for how in hows)
+    picture, facts = open_picture(source, at_least=largest)
+    scale = scale_down(facts, largest)
+    return [
+        to_input(picture, how.resize, how.size)
+        if scale_down(facts, how.resize) == scale
+        else network_input(source, how)
+        for how in hows
+    ]
 
 
 # ----------------------------------------------------------------------------- private

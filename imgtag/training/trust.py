@@ -9,18 +9,19 @@ something else. Measured by `bench.strangers`.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from imgtag.training.head import Scaler, mean_loss
+from imgtag.training.head import Scaler, mean_loss, products
 
 USUAL_COST = 0.05  # share of the right answers that are refused, unless the user chooses another one
 _FEWEST = 20  # validation pictures, below which nothing is fitted
 _PRIOR = 0.5  # spread of log temperature: a few sure answers must not make it extreme
 _HOTTEST = 3.0
 _REFERENCES = 2000
-_NEIGHBOURS = 5
+NEIGHBOURS = 5
 _CHUNK = 2048
 
 
@@ -57,13 +58,17 @@ class Familiar:
             features = features[np.random.default_rng(seed).permutation(len(features))[:_REFERENCES]]
         return cls(scaler, _unit(scaler.apply(features)).astype(np.float16))
 
+    @cached_property
+    def _known(self) -> np.ndarray:
+        return self.references.astype(np.float32)  # once: for a single picture it takes longer than all the rest
+
     def measure(self, features: np.ndarray) -> np.ndarray:
         """Familiarity of pictures, float32 (N,), -1 to 1: the mean cosine to the five training pictures most alike."""
-        known = self.references.astype(np.float32)
-        few = min(_NEIGHBOURS, len(known))
+        known = self._known
+        few = min(NEIGHBOURS, len(known))
         found = [np.zeros(0, np.float32)]
         for start in range(0, len(features), _CHUNK):
-            likeness = _unit(self.scaler.apply(features[start : start + _CHUNK])) @ known.T
+            likeness = products(_unit(self.scaler.apply(features[start : start + _CHUNK])), known)
             found.append(np.partition(likeness, -few, axis=1)[:, -few:].mean(axis=1))
         return np.concatenate(found).astype(np.float32)
 

@@ -30,8 +30,8 @@ def browsing_area(
     run: Run, dataset: Dataset, found: Evaluation, names: Mapping[str, str], cell: Cell, *, key: str
 ) -> None:
     """The pictures of a cell of the matrix, or of all, with a choice of order, right or wrong, and how sure."""
-    order = st.pills("Order", list(_ORDERS), default=_SURPRISING, required=True, key=f"order {key}")
     with st.container(horizontal=True, vertical_alignment="bottom"):
+        order = st.pills("Order", list(_ORDERS), default=_SURPRISING, required=True, key=f"order {key}")
         kinds = st.pills("Only", ["Right", "Wrong"], key=f"kind {key}", disabled=order == _SURE_BUT_WRONG)
         low, high = st.slider("How sure it was", 0, 100, (0, 100), format="%d %%", key=f"sure {key}", width=220)
     right = False if order == _SURE_BUT_WRONG else None if kinds is None else kinds == "Right"

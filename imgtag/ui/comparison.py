@@ -31,13 +31,17 @@ def comparison_area(runs: Sequence[Run], dataset: Dataset, split: str) -> None:
         return
     numbers = {run.id: len(runs) - place for place, run in enumerate(runs)}
     by_id = {run.id: run for run in runs}
+    key = f"compared {runs[0].project.name}"
+    asked = st.session_state.pop("review compared", None)
+    if asked and set(asked) <= by_id.keys():
+        st.session_state[key] = asked
+    st.session_state.setdefault(key, [runs[0].id, runs[1].id])
     chosen = st.multiselect(
         "Trainings",
         list(by_id),
-        default=[runs[0].id, runs[1].id],
         format_func=lambda i: f"No. {numbers[i]}, {recipe_title(by_id[i].recipe)}, {moment(by_id[i].created)}",
         max_selections=6,
-        key=f"compared {runs[0].project.name}",
+        key=key,
     )
     picked = sorted((by_id[i] for i in chosen), key=lambda run: numbers[run.id])
     if len(picked) < 2:

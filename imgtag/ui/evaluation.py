@@ -77,12 +77,20 @@ def report_button(run: Run) -> None:
 
 
 def prediction_grid(
-    run: Run, dataset: Dataset, predictions: Sequence[Prediction], names: Mapping[str, str], *, key: str, page: str = ""
+    run: Run,
+    dataset: Dataset,
+    predictions: Sequence[Prediction],
+    names: Mapping[str, str],
+    *,
+    key: str,
+    page: str = "",
+    label: str = "Pictures with predictions",
+    quiet: bool = False,
 ) -> None:
     """Pictures with what they are, what the model said and how sure it was, to be mended where they are shown.
 
     Those that were mended, confirmed or trashed since the training are left out, and counted. page: names what is
-    shown.
+    shown; label: the same in words. quiet: without a bar, for several of them below one another.
     """
     project, there = run.project, dataset.by_id
     confirmed = history.decided(project)
@@ -104,15 +112,16 @@ def prediction_grid(
             targets_of(project, dataset),
             apply,
             key=key,
-            label="Pictures with predictions",
+            label=label,
             place=None,
             undo=history.last_change(project),
             accepts=True,
             keeps=True,
-            similar=True,
+            similar=not quiet,
             words={"similar": "Why?"},
             page=page,
-            size=150,
+            size=96 if quiet else 150,
+            quiet=quiet,
         )
         answer_why(run, left, names)
     done = len(predictions) - len(left)

@@ -139,9 +139,9 @@ def tile(project: Project, id_: str, title: str, caption: str = "", note: str = 
     return Tile(id_, src, f"{src}?size=large", f"{here}/facts/{id_}", title, caption, note, mark)
 
 
-def show_grid(tiles: Sequence[Tile], *, key: str, label: str, size: int = 128) -> None:
-    """Show pictures; a click opens one large."""
-    _mount(tiles, "view", key, label, size, _nothing)
+def show_grid(tiles: Sequence[Tile], *, key: str, label: str, size: int = 128, whole: bool = False) -> None:
+    """Show pictures; a click opens one large. whole: not cut to squares."""
+    _mount(tiles, "view", key, label, size, _nothing, whole=whole)
 
 
 def show_strip(tiles: Sequence[Tile], *, key: str, label: str) -> None:
@@ -165,6 +165,8 @@ def sort_grid(
     preselect: bool = False,
     similar: bool = False,
     doubtful: bool = False,
+    only_classes: bool = False,
+    quiet: bool = False,
     words: Mapping[str, str] | None = None,
     size: int = 128,
 ) -> None:
@@ -175,7 +177,8 @@ def sort_grid(
     can be said that a label is right. restores: these are in the trash; all that can be done is to accept that they
     go back. preselect: all are chosen when they appear. similar: it can be asked what looks like a picture. words:
     other ones than usual on the buttons. doubtful: some stand in `place` and in another class, so that `place` can
-    be chosen, too.
+    be chosen, too. only_classes: they are no pictures of the project; all that can be done is to give them a class.
+    quiet: without a bar: keys are about the picture that is pointed at, and a click shows it large, with the classes.
     `apply` is called for every step in the order in which they were made, before the page is drawn again.
     """
 
@@ -200,6 +203,8 @@ def sort_grid(
         "preselect": preselect,
         "similar": similar,
         "doubtful": doubtful,
+        "only_classes": only_classes,
+        "quiet": quiet,
         "window": window,
         "applied": last,
         "token": f"{page} {place}",
@@ -208,9 +213,12 @@ def sort_grid(
     _mount(tiles, "sort", key, label, size, catch_up, **more)
 
 
-def upload_area(project: Project, *, key: str) -> str:
-    """The place to drop files, folders and zips; returns the number of a batch that has just arrived."""
-    words = {
+def upload_area(project: Project, *, key: str, words: Mapping[str, str] | None = None) -> str:
+    """The place to drop files, folders and zips; returns the number of a batch that has just arrived.
+
+    words: other ones than usual.
+    """
+    usual = {
         "title": "Drop pictures, folders or a zip here",
         "about": "Folders named after their contents become classes. Thousands of files are fine.",
         "files": "Choose files or a zip",
@@ -221,7 +229,8 @@ def upload_area(project: Project, *, key: str) -> str:
         "offline": _OFFLINE,
         "pasted": "pasted",
     }
-    result = _upload(key=key, data={"url": _upload_url(project), "words": words}, on_done_change=_nothing)
+    said = {**usual, **(words or {})}
+    result = _upload(key=key, data={"url": _upload_url(project), "words": said}, on_done_change=_nothing)
     done = getattr(result, "done", None) or {}
     return str(done.get("batch", ""))
 

@@ -19,6 +19,7 @@ _SCREENS = (
     ("train", "Train", ":material/model_training:"),
     ("review", "Review", ":material/fact_check:"),
     ("classify", "Classify", ":material/image_search:"),
+    ("share", "Share", ":material/cast:"),
 )
 _PROJECT, _MISSING = "project", "missing project"
 

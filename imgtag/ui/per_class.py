@@ -9,18 +9,18 @@ import pandas as pd
 import streamlit as st
 
 from imgtag.core.words import right_of
+from imgtag.data.dataset import Dataset
 from imgtag.review.metrics import Evaluation
 from imgtag.training.runs import Run
 from imgtag.ui import charts
-from imgtag.ui.evaluation import prediction_tile
-from imgtag.ui.grid import show_grid
+from imgtag.ui.evaluation import prediction_grid
 from imgtag.ui.text import literal
 from imgtag.ui.widgets import folded
 
 _CLASSES, _PICTURES = 6, 16  # of a page of strips, of a strip
 
 
-def per_class_area(run: Run, found: Evaluation, names: Mapping[str, str], *, key: str) -> None:
+def per_class_area(run: Run, dataset: Dataset, found: Evaluation, names: Mapping[str, str], *, key: str) -> None:
     """The classification report, to be sorted, or as a chart; below, strips of pictures once somebody asks."""
     st.subheader("Class by class", anchor=False, help="scikit-learn's classification report.")
     way = st.pills(
@@ -33,23 +33,30 @@ def per_class_area(run: Run, found: Evaluation, names: Mapping[str, str], *, key
     part = folded("Pictures class by class", ":material/view_list:", key=f"{key} strips")
     if part is not None:
         with part:
-            _strips(run, found, names, key=key)
+            _strips(run, dataset, found, names, key=key)
 
 
-def _strips(run: Run, found: Evaluation, names: Mapping[str, str], *, key: str) -> None:
+def _strips(run: Run, dataset: Dataset, found: Evaluation, names: Mapping[str, str], *, key: str) -> None:
     """The pictures of each class, wrong ones first; the worst classes first."""
     classes = sorted((f for f in found.per_class if f.support), key=lambda f: f.recall)
+    st.caption(
+        "Point at a picture: Enter takes what the model said, 0 keeps the label, Delete trashes it, a number gives it "
+        "another class. A click shows it large."
+    )
     pages = -(-len(classes) // _CLASSES)
     number = st.pagination(pages, key=f"{key} strips page") if pages > 1 else 1
     for figures in classes[(number - 1) * _CLASSES : number * _CLASSES]:
         own = sorted((p for p in found.predictions if p.label == figures.label), key=lambda p: (p.right, -p.loss))
         more = f", {len(own) - _PICTURES} more" if len(own) > _PICTURES else ""
         st.markdown(f"**{literal(names[figures.label])}**: {right_of(sum(p.right for p in own), len(own))}{more}")
-        show_grid(
-            [prediction_tile(run, p, names) for p in own[:_PICTURES]],
+        prediction_grid(
+            run,
+            dataset,
+            own[:_PICTURES],
+            names,
             key=f"{key} strip {figures.label}",
             label=f"Pictures of {names[figures.label]}",
-            size=96,
+            quiet=True,
         )
 
 

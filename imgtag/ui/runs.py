@@ -151,6 +151,11 @@ def _figures(run: Run, runs: Sequence[Run]) -> None:
             st.session_state["review run"] = run.id
             st.session_state["review part"] = "Mistakes"
             go("review")
+        older = next((r for r in runs if r.has_model and r.created < run.created), None)
+        if older and st.button("See what has changed", icon=":material/compare:", key=f"changed {run.id}"):
+            st.session_state["review part"] = "Comparison"
+            st.session_state["review compared"] = [run.id, older.id]
+            go("review")
         if st.button("Classify new pictures", icon=":material/image_search:", key=f"classify {run.id}"):
             go("classify")
 

@@ -6,11 +6,10 @@ import streamlit as st
 
 from imgtag.core.words import count, percent
 from imgtag.data import history
+from imgtag.data.background import Job
 from imgtag.data.dataset import Dataset
-from imgtag.data.duplicates import same_shots
 from imgtag.data.projects import Project
-from imgtag.review.suspects import Suspect, find_suspects
-from imgtag.training import ahead
+from imgtag.review.suspects import Suspect, look_for_suspects
 from imgtag.ui.grid import Tile, sort_grid, tile
 from imgtag.ui.sorting import carry_out, targets_of
 from imgtag.ui.waiting import forget_result, last_result, looked_at, worked_out
@@ -31,9 +30,8 @@ def suspects_area(project: Project, dataset: Dataset) -> None:
     kept = last_result(project, _KIND)
     # The list stays as it is until all of it is decided: nothing moves while somebody works through it.
     open_now = _open(kept[1], dataset, decided) if kept else []
-    ids = [p.id for p in dataset.labelled]
     state = kept[0] if kept and open_now else hash((tuple((p.id, p.label) for p in dataset.labelled), len(decided)))
-    found = worked_out(project, _KIND, state, lambda _: _find(project, dataset, ids, decided), title="The labels")
+    found = worked_out(project, _KIND, state, lambda job: _find(dataset, job), title="The labels")
     if found is None:
         return
     open_now = _open(found, dataset, decided)
@@ -81,12 +79,14 @@ def _open(found: list[Suspect], dataset: Dataset, decided: dict[str, str]) -> li
     return [s for s in found if s.id in there and there[s.id].label == s.label and decided.get(s.id) != s.label]
 
 
-def _find(project: Project, dataset: Dataset, ids: list[str], decided: dict[str, str]) -> list[Suspect]:
-    shots = same_shots(project, dataset.labelled)
-    return find_suspects(dataset.labelled, ahead.seen_by_all(project, ids), shots, decided)
+def _find(dataset: Dataset, job: Job) -> list[Suspect]:
+    return look_for_suspects(dataset, lambda done, of: job.report(done, of, ""))
 
 
 def _tile(project: Project, dataset: Dataset, suspect: Suspect) -> Tile:
     name = dataset.by_id[suspect.id].name
     proposal = f"{project.display_name(suspect.suggested)}? {percent(suspect.score)}"
-    return tile(project, suspect.id, name, proposal, f"is in {project.display_name(suspect.label)}")
+    note = f"is in {project.display_name(suspect.label)}"
+    if suspect.twin:
+        note += f"; nearly the same picture is in {project.display_name(suspect.twin)}"
+    return tile(project, suspect.id, name, proposal, note)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from imgtag.core.errors import ImgtagError
-from imgtag.core.words import percent
+from imgtag.core.words import count, percent
 from imgtag.data.dataset import look
 from imgtag.data.images import encode_png
 from imgtag.data.projects import Project
@@ -18,7 +18,8 @@ from imgtag.training import ahead
 from imgtag.training.runs import Run
 from imgtag.ui import charts
 from imgtag.ui.errors import shown_errors
-from imgtag.ui.grid import show_grid, tile
+from imgtag.ui.grid import sort_grid, tile
+from imgtag.ui.sorting import carry_out, targets_of
 from imgtag.ui.text import literal
 
 _NEAREST = 3
@@ -38,7 +39,7 @@ def answer_why(run: Run, predictions: Sequence[Prediction], names: Mapping[str, 
         _dialog(run, asked, names)
 
 
-@st.dialog("Why did it say this?", width="large")
+@st.dialog("Why did it say this?", width="large", on_dismiss="rerun")
 def _dialog(run: Run, asked: Prediction, names: Mapping[str, str]) -> None:
     left, right = st.columns(2)
     with left:
@@ -52,16 +53,36 @@ def _dialog(run: Run, asked: Prediction, names: Mapping[str, str]) -> None:
         tags = [Tag(c, names.get(c, c), chance) for c, chance in asked.top.items()]
         charts.tag_bars(tags, key=f"why {asked.sha256}")
     _heat(run, asked, names)
+    _alike(run, asked, names)
+
+
+def _alike(run: Run, asked: Prediction, names: Mapping[str, str]) -> None:
+    """The training pictures that look most like it: one of them with a wrong label is a frequent reason."""
     st.markdown("**It looks like these training pictures**")
     nearest = _nearest(run, asked.sha256)
     if not nearest:
         st.caption("The training pictures have not been looked at by this network.")
-    show_grid(
-        [tile(run.project, id_, names.get(label, label), names.get(label, label)) for id_, label in nearest],
+        return
+    st.caption("Is one of them in the wrong class? Click it, or point at it and press the number of its class.")
+    dataset = look(run.project)
+    there = {p.id: p.label for p in dataset.labelled}
+    sort_grid(
+        [
+            tile(run.project, i, names.get(label, label), names.get(label, label))
+            for i, label in nearest
+            if there.get(i) == label
+        ],
+        targets_of(run.project, dataset),
+        lambda step: carry_out(run.project, step, decides=True),
         key=f"nearest {asked.sha256}",
         label="Training pictures like it",
+        place=None,
         size=180,
+        quiet=True,
     )
+    mended = sum(there.get(i) != label for i, label in nearest)
+    if mended:
+        st.caption(f"{count(mended, 'picture was', 'pictures were')} mended or removed since this training.")
 
 
 def _heat(run: Run, asked: Prediction, names: Mapping[str, str]) -> None:

@@ -79,6 +79,16 @@ def scroll_to_top() -> None:
     )
 
 
+def scroll_to(key: str) -> None:
+    """Bring the container with this key (letters and hyphens) into view; for what a click above has changed there."""
+    turn = st.session_state["_scrolls"] = st.session_state.get("_scrolls", 0) + 1  # the same text would not run again
+    st.html(
+        f"<script>/* {turn} */ document.querySelector('.st-key-{key}')"
+        "?.scrollIntoView({behavior: 'smooth', block: 'start'})</script>",
+        unsafe_allow_javascript=True,
+    )
+
+
 def confirm(title: str, text: str, button: str, action: Callable[[], None]) -> None:
     """Ask before something that changes much. `action` runs when the user agrees."""
 

@@ -114,10 +114,11 @@ def classify_and_download(page: Page, tmp_path: Path) -> None:
     broken = tmp_path / "=broken.png"
     broken.write_bytes(b"not a picture")
     page.get_by_role("link", name="Classify").first.click()
-    page.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files([unseen, broken])
+    page.locator(".pick-files").set_input_files([unseen, broken])
     expect(page.get_by_role("heading", name="1 picture classified, 1 could not be read")).to_be_visible(
         timeout=PATIENCE_MS
     )
+    page.locator("[data-testid=stButtonGroup]").get_by_text("One by one", exact=True).click()
     expect(page.get_by_role("heading", name="green discs")).to_be_visible()
     bars = page.locator("[data-testid=stPlotlyChart]")
     expect(bars.get_by_text("100 %", exact=True)).to_be_visible()

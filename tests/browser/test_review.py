@@ -110,5 +110,5 @@ def test_a_stranger_is_unknown_and_others_get_a_report(
     stranger = tmp_path / "stranger.png"
     stranger.write_bytes(encode(scene(3)))
     page.goto(f"{server.address}/classify?project=toys")
-    page.locator("[data-testid=stFileUploaderDropzoneInput]").set_input_files(stranger)
+    page.locator(".pick-files").set_input_files(stranger)
     expect(page.get_by_role("heading", name="Unknown")).to_be_visible(timeout=60_000)

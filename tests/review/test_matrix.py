@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from imgtag.data.projects import Project
-from imgtag.review.matrix import cells_worth_a_look, similar_order, with_their_confusions
+from imgtag.review.matrix import cells_worth_a_look, similar_order, with_mistakes, with_their_confusions
 from imgtag.review.metrics import Evaluation, evaluate
 from tests.review.test_metrics import run_with_classes, written
 
@@ -47,3 +47,10 @@ def test_mistakes_come_before_whole_rows_and_columns_and_what_is_right(project: 
 def test_a_class_is_shown_with_what_it_is_taken_for(project: Project) -> None:
     found = of_two_kinds(project)
     assert with_their_confusions(found, ["b dog"], similar_order(found)) in (["b dog", "d cat"], ["d cat", "b dog"])
+
+
+def test_classes_without_a_mistake_can_be_left_out(project: Project) -> None:
+    run = run_with_classes(project, ["a", "b", "c", "d"])
+    said = {"a": 0, "b": 2, "c": 2, "d": 3}  # b is called c
+    found = evaluate(written(run, "val", [(label, np.eye(4)[at]) for label, at in said.items()]), "val")
+    assert with_mistakes(found, ["d", "c", "b", "a"]) == ["c", "b"], "in the order that was asked for"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imgtag.data.projects import Project
 from imgtag.review.metrics import evaluate
-from imgtag.review.overview import Confusion, overview
+from imgtag.review.overview import Confusion, findings, overview
 from tests.drawing import picture, write_tree
 from tests.review.test_comparison import run_of
 
@@ -26,3 +26,11 @@ def test_where_all_is_right_nothing_is_weak(shapes: Project) -> None:
     found = overview(evaluate(run_of(shapes, said), "val"))
     assert (list(found.confusions), list(found.weak)) == ([], [])
     assert (found.guess, found.guessing) == ("", 0.5), "no class is the largest"
+
+
+def test_mistakes_of_which_none_happened_twice_are_told_too(shapes: Project) -> None:
+    said = {f"{c}{n}": ("val", c, c) for c in ("circle", "square") for n in range(5)}
+    assert not any("mistake" in line for line in findings(evaluate(run_of(shapes, said), "val"), str))
+    said |= {"x": ("val", "circle", "square"), "y": ("val", "square", "circle")}
+    lines = findings(evaluate(run_of(shapes, said), "val"), str)
+    assert "Its 2 mistakes are all of different kinds." in lines

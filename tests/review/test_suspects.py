@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from imgtag.data.dataset import Picture
-from imgtag.review.suspects import find_suspects
+from imgtag.data import edits
+from imgtag.data.dataset import Picture, look
+from imgtag.data.projects import Project
+from imgtag.review.suspects import find_suspects, look_for_suspects
+from imgtag.training.looker import look_now
 
 CLASSES = ("cat", "dog", "owl")
 
@@ -65,3 +68,51 @@ def test_without_two_classes_or_features_nothing_is_suspected(kept: int) -> None
     assert find_suspects(pictures[:kept], [features]) == []
     assert find_suspects(pictures, []) == []
     assert find_suspects(pictures, [{}]) == []
+
+
+def test_of_twins_in_two_classes_the_likelier_mistake_comes_first() -> None:
+    pictures, features = cloud(4)
+    features["owl-5"] = features["cat-5"]  # the same cat, once among the owls
+    wrong = mislabelled(pictures, {"dog-11": "owl"})
+    first, second = find_suspects(wrong, [features], shots=[["cat-5", "owl-5"]])[:2]
+    assert (first.id, first.suggested, first.twin) == ("owl-5", "cat", "cat")
+    assert (second.id, second.twin) == ("dog-11", "")
+    assert "cat-5" not in {s.id for s in find_suspects(wrong, [features], shots=[["cat-5", "owl-5"]])}
+
+
+def test_twins_that_are_like_neither_class_are_both_asked_about_until_decided() -> None:
+    pictures, features = cloud(5)
+    between = np.array([9, 9, 0, 0, 0, 0, 0, 0], np.float16)
+    features |= {"cat-5": between, "dog-5": between}
+    shots, decided = [["cat-5", "dog-5"]], {"cat-5": "cat"}
+    asked = {s.id for s in find_suspects(pictures, [features], shots) if s.twin}
+    assert asked and asked <= {"cat-5", "dog-5"}
+    (left,) = (s for s in find_suspects(pictures, [features], shots, decided) if s.twin)
+    assert (left.id, left.suggested, left.twin) == ("dog-5", "cat", "cat")
+    assert not [s for s in find_suspects(pictures, [features], shots, decided | {"dog-5": "dog"}) if s.twin]
+
+
+def test_it_tells_how_far_it_is() -> None:
+    pictures, features = cloud(6)
+    told: list[tuple[int, int]] = []
+    find_suspects(pictures, [features, features], on_progress=lambda done, of: told.append((done, of)))
+    assert told == sorted(told)
+    assert told[0][0] == 0
+    assert told[-1][0] == told[-1][1] > 20
+
+
+def test_what_was_found_is_remembered_until_a_label_changes(shapes: Project) -> None:
+    moved = look(shapes).by_class["circle"][0].id
+    edits.move_pictures(shapes, [moved], "square")
+    look_now(shapes)
+    work: list[int] = []
+    found = look_for_suspects(look(shapes), lambda done, total: work.append(done))
+    assert moved in {s.id for s in found}
+    assert work
+    work.clear()
+    assert look_for_suspects(look(shapes), lambda done, total: work.append(done)) == found
+    assert not work, "a second look reads what the first one wrote down"
+    edits.keep_labels(shapes, [moved])
+    assert moved not in {s.id for s in look_for_suspects(look(shapes))}
+    (shapes.cache / "suspects.json").write_text("{")
+    assert moved not in {s.id for s in look_for_suspects(look(shapes))}

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import io
-import os
 import re
+import shutil
 import socket
-import subprocess
-import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
@@ -20,79 +18,17 @@ import pytest
 from PIL import Image
 
 from imgtag.data.dataset import look
-from imgtag.data.projects import Project
 from imgtag.data.uploads import import_upload
-from tests import prepared
+from imgtag.training.runs import find_run
 from tests.drawing import picture, sha, zip_of
-
-ROOT = Path(__file__).resolve().parents[2]
-OWN_HEADER = {"X-Imgtag-Upload": "1"}
-
-
-class Server:
-    """The address of the running app, its home folder and its process."""
-
-    def __init__(self, url: str, home: Path, process: subprocess.Popen[bytes]) -> None:
-        self.url, self.home, self.process = url, home, process
-
-    @property
-    def port(self) -> int:
-        return int(self.url.rpartition(":")[2])
-
-    @property
-    def project(self) -> Project:
-        return Project(self.home / "numbers")
-
-    def get(self, path: str, **options: object) -> httpx.Response:
-        return httpx.get(self.url + path, timeout=60, **options)  # type: ignore[arg-type]
-
-    def classify(self, *files: tuple[str, bytes], query: str = "", **headers: str) -> httpx.Response:
-        parts = [("image", (name, data, "image/png")) for name, data in files]
-        return httpx.post(f"{self.url}/api/projects/numbers/classify{query}", files=parts, headers=headers, timeout=60)
-
-    def upload(self, path: str, data: object, batch: str = "", headers: object = None) -> httpx.Response:
-        query = f"?batch={batch or uuid.uuid4().hex}&path={quote(path, safe='')}"
-        return httpx.put(
-            f"{self.url}/api/projects/numbers/upload{query}",
-            content=data,  # type: ignore[arg-type]
-            headers=OWN_HEADER if headers is None else headers,  # type: ignore[arg-type]
-            timeout=60,
-        )
+from tests.served import OWN_HEADER, Server, served_app
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """`python app.py` on a free port, with the trained project “numbers”."""
-    with tempfile.TemporaryDirectory(prefix="imgtag-server-") as folder:
-        home = Path(folder) / "home"
-        prepared.link_backbones(home)
-        prepared.copy_trained(home)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        log = open(Path(folder) / "log", "wb")  # noqa: SIM115 (closed below, after the server)
-        process = subprocess.Popen(
-            [sys.executable, "app.py", "--port", str(port)],
-            cwd=ROOT, env={**os.environ, "IMGTAG_HOME": str(home)}, stdout=log, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        found = Server(f"http://127.0.0.1:{port}", home, process)
-        try:
-            for _ in range(300):
-                assert process.poll() is None, (Path(folder) / "log").read_text()
-                try:
-                    if found.get("/api/health").status_code == 200:
-                        break
-                except httpx.TransportError:
-                    time.sleep(0.1)
-            yield found
-        finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait(10)
-            log.close()
+    with served_app() as found:
+        yield found
 
 
 def error_of(response: httpx.Response) -> dict[str, str]:
@@ -314,22 +250,120 @@ def test_a_file_over_the_limit_is_refused_and_the_other_answered(server: Server)
 
 def test_too_many_files_are_refused_in_words(server: Server) -> None:
     answer = server.classify(*[(f"{n}.png", picture()) for n in range(65)])
-    assert answer.status_code == 400
+    assert answer.status_code == 413
     assert "64" in error_of(answer)["explanation"]
 
 
-def test_requests_without_pictures_are_refused_in_words(server: Server) -> None:
+FORM = "multipart/form-data; boundary=x"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (415, b"", None), (415, b'{"a": 1}', "application/json"), (415, b"a=1", "application/x-www-form-urlencoded"),
+        (415, picture(), "image/png"), (400, b"", FORM), (400, b"--x\r\nrubbish", FORM), (400, b"--x--\r\n", FORM),
+        (400, b"--x\r\n\r\n\r\n--x--\r\n", "multipart/form-data"),
+        (400, b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\nno file\r\n--x--\r\n', FORM),
+        (400, b'--x\r\nContent-Disposition: form-data; name="a"; filename="a.png"\r\n\r\ncut o', FORM),
+    ],
+)  # fmt: skip
+def test_what_is_no_form_with_pictures_is_refused_in_words(
+    server: Server, status: int, body: bytes, kind: str | None
+) -> None:
+    headers = {"Content-Type": kind} if kind else {}
     url = f"{server.url}/api/projects/numbers/classify"
-    for answer in (
-        httpx.post(url, timeout=30),
-        httpx.post(url, json={"a": 1}, timeout=30),
-        httpx.post(url, data={"text": "no file"}, timeout=30),
-        httpx.post(
-            url, content=b"--x\r\nrubbish", headers={"Content-Type": "multipart/form-data; boundary=x"}, timeout=30
-        ),
-    ):
-        assert answer.status_code == 400
-        assert error_of(answer)["explanation"]
+    answer = httpx.post(url, content=body, headers=headers, timeout=30)
+    assert answer.status_code == status, answer.text
+    assert error_of(answer)["explanation"]
+
+
+def sent_in_chunks(size: int) -> Iterator[bytes]:
+    """A form with one endless file, without a Content-Length."""
+    yield b'--x\r\nContent-Disposition: form-data; name="a"; filename="a.png"\r\n\r\n'
+    yield from (bytes(1 << 20) for _ in range(size >> 20))
+    yield b"\r\n--x--\r\n"
+
+
+def memory_mb(server: Server) -> float:
+    fields = Path(f"/proc/{server.process.pid}/status").read_text().split("VmHWM:")[1]
+    return int(fields.split()[0]) / 1024
+
+
+@pytest.mark.parametrize("announced", [True, False])
+def test_a_huge_request_is_refused_and_never_in_memory(server: Server, announced: bool) -> None:
+    if not Path("/proc/self/status").exists():
+        pytest.skip("the memory of the server is read from /proc")
+    assert server.classify(("a.png", picture())).status_code == 200
+    before = memory_mb(server)
+    url, headers = f"{server.url}/api/projects/numbers/classify", {"Content-Type": FORM}
+    if announced:
+        headers["Content-Length"] = str(700 << 20)
+    answer = httpx.post(url, content=sent_in_chunks(700 << 20), headers=headers, timeout=60)
+    assert answer.status_code == 413, answer.text
+    assert "200 MB" in error_of(answer)["explanation"]
+    # What was taken until it was too much: nothing when it was announced, else up to the limit and its growing copy.
+    assert memory_mb(server) - before < (50 if announced else 500)
+    assert server.classify(("a.png", picture())).status_code == 200
+
+
+def test_a_client_that_breaks_off_hurts_nobody(server: Server) -> None:
+    head = (
+        f"POST /api/projects/numbers/classify HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"
+        f"Content-Type: {FORM}\r\nContent-Length: 100000\r\n\r\n--x\r\n"
+    )
+    for _ in range(5):
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection:
+            connection.sendall(head.encode())
+    assert server.classify(("a.png", picture())).status_code == 200
+
+
+def test_a_project_without_a_model_says_so(server: Server) -> None:
+    (server.home / "empty" / "images").mkdir(parents=True)
+    (server.home / "empty" / "project.json").write_text("{}")
+    try:
+        answer = httpx.post(f"{server.url}/api/projects/empty/classify", files={"a": picture()}, timeout=30)
+        assert answer.status_code == 404
+        assert "no trained model" in error_of(answer)["title"]
+    finally:
+        shutil.rmtree(server.home / "empty")
+
+
+def test_a_damaged_model_is_our_fault_and_said_in_words(server: Server) -> None:
+    run = find_run(server.project)
+    copy = run.path.with_name("damaged")
+    shutil.copytree(run.path, copy)
+    (copy / "model" / "model.safetensors").write_bytes(b"nothing")
+    try:
+        answer = server.classify(("a.png", picture()), query="?run=damaged")
+        assert answer.status_code == 500
+        assert "cannot be used" in error_of(answer)["title"]
+    finally:
+        shutil.rmtree(copy)
+
+
+def test_many_clients_at_once_each_get_their_own_answers(server: Server) -> None:
+    """Thirty-two threads, each its own mixture of pictures; every third request has a file that is none."""
+    kinds = {"green": ("circle", "1"), "red": ("circle", "2"), "blue": ("square", "10")}
+
+    def ask(number: int) -> list[tuple[str, str | None]]:
+        sent, expected = [], []
+        for place in range(1 + number % 4):
+            colour = list(kinds)[(number + place) % 3]
+            shape, label = kinds[colour]
+            sent.append((f"{number}-{place}.png", picture(colour, 2000 + 10 * number + place, shape=shape)))
+            expected.append((sent[-1][0], label))
+        if number % 3 == 0:
+            sent.insert(1, (f"{number}-bad", b"<html>"))
+            expected.insert(1, (f"{number}-bad", None))
+        answer = server.classify(*sent)
+        assert answer.status_code == 200, answer.text
+        got = [(a["file"], a["tags"][0]["class"] if a["tags"] else None) for a in answer.json()]
+        assert got == expected
+        assert all(bool(a["error"]) == (not a["tags"]) for a in answer.json())
+        return got
+
+    with ThreadPoolExecutor(32) as pool:
+        assert len(list(pool.map(ask, range(96)))) == 96
 
 
 def test_an_unknown_run_or_project_is_404(server: Server) -> None:

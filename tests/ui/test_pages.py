@@ -16,7 +16,7 @@ from imgtag.training.runs import create_run, list_runs
 from tests.drawing import picture, write_tree
 
 MAIN = str(Path(__file__).resolve().parents[2] / "imgtag" / "ui" / "main.py")
-PAGES = ("home", "collect", "label", "train", "review", "classify")
+PAGES = ("home", "collect", "label", "train", "review", "classify", "share")
 
 
 def opened(page: str, project: Project | None) -> AppTest:

@@ -4,6 +4,7 @@
 
 function act(state, action, ids = [], target = "") {
   if (action !== "undo" && !ids.length) return;
+  if (action === "trash" && state.data.only_classes) return;
   const next = following(state, ids);
   state.note = "";
   const seen = state.data.place;
@@ -104,7 +105,7 @@ function layClasses(state) {
 function chips(state, doing) {
   const { classes, words, place } = state.data;
   const unsorted = { name: "", shown: words.unsorted, key: 0, count: "" };
-  const made = [...classes, ...(place === "" ? [] : [unsorted])].map((c) => {
+  const made = [...classes, ...(place === "" || state.data.only_classes ? [] : [unsorted])].map((c) => {
     const give = () => doing((ids) => act(state, "move", ids ?? chosenOnes(state), c.name));
     const chip = dropTarget(button("chip", undefined, give), give);
     if (c.key) chip.append(element("kbd", "", c.key));

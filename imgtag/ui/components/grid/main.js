@@ -4,7 +4,9 @@ const states = new WeakMap();
 function build(state) {
   const { words, label } = state.data;
   state.root.replaceChildren();
-  state.root.className = state.data.restores ? `${state.data.mode} restores` : state.data.mode;
+  const { mode, restores, only_classes, whole, quiet } = state.data;
+  const kinds = { [mode]: true, restores, "only-classes": only_classes, whole, quiet };
+  state.root.className = Object.keys(kinds).filter((kind) => kinds[kind]).join(" ");
   state.tiles = new Map();
   state.board = element("div", "tiles");
   state.board.setAttribute("role", "group");
@@ -35,7 +37,7 @@ function build(state) {
     list.setAttribute("role", "listbox");
     state.palette.append(input, list);
     state.palette.onclick = (event) => { if (event.target === state.palette) state.palette.close(); };
-    state.board.onpointerdown = (event) => startBand(state, event);
+    if (!quiet) state.board.onpointerdown = (event) => startBand(state, event);
     state.root.onkeydown = (event) => onKey(state, event);
     state.root.append(head, state.board, state.palette, state.viewer);
   } else state.root.append(state.board, state.viewer);

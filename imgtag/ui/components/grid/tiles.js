@@ -51,7 +51,7 @@ function tileOf(state, item) {
     return tile;
   }
   face.draggable = true;
-  face.onclick = (event) => click(state, item.id, event);
+  face.onclick = (event) => (state.data.quiet ? openViewer(state, item.id) : click(state, item.id, event));
   face.onpointermove = (event) => pointAt(state, item.id, event);
   face.onfocus = () => { state.focus = item.id; rove(state); };
   face.ondragstart = (event) => startDrag(state, item.id, event);
