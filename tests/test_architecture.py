@@ -224,7 +224,7 @@ ALLOWED = {
     # A member of a zip, opened to be read.
     ("imgtag/data/sources.py", "archive.open"),
     ("imgtag/serving/bundles.py", "archive.open"),
-    # Exports are put together in a folder aside, which storage makes and moves: OpenVINO's two files, and bytes in memory.
+    # Exports are put together in a folder aside, which storage makes and moves: OpenVINO's two files, and bytes.
     ("imgtag/serving/formats.py", "openvino.save_model"),
     ("imgtag/serving/formats.py", "torch.export.save"),
 }

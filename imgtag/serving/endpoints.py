@@ -25,8 +25,6 @@ _IN_PATH = {
     "id": "A picture's sha256.",
     "pile": "A number of the page Classify.",
     "number": "The picture's place, from 0.",
-    "run": "The training, by its id.",
-    "form": "The form of the model, as the page Share offers it.",
     "run": "A training, by its id.",
     "form": "bundle, onnx, openvino, torchscript or docker.",
 }
