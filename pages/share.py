@@ -16,9 +16,7 @@ PARTS = (SHOW, FILES, PROGRAMS, IMPORT)
 project = require_project()
 show_flash()
 page_title("Share", "Show it to others, or let programs ask it. Nothing of this leads to your pictures.")
-part = st.segmented_control(
-    "Part", PARTS, default=SHOW, key="share part", label_visibility="collapsed", required=True
-)
+part = st.segmented_control("Part", PARTS, default=SHOW, key="share part", label_visibility="collapsed", required=True)
 if part == IMPORT:
     import_area(project)
     st.stop()

@@ -55,8 +55,11 @@ class Server:
 
 
 @contextlib.contextmanager
-def served_app() -> Iterator[Server]:
-    """`python app.py` on a free port, with the trained project “numbers”; it ends with the block."""
+def served_app(**settings: str) -> Iterator[Server]:
+    """`python app.py` on a free port, with the trained project “numbers”; it ends with the block.
+
+    settings: environment variables such as IMGTAG_MAX_CLASSIFY_MB.
+    """
     with tempfile.TemporaryDirectory(prefix="imgtag-server-") as folder:
         home = Path(folder) / "home"
         prepared.link_backbones(home)
@@ -67,7 +70,7 @@ def served_app() -> Iterator[Server]:
         log = open(Path(folder) / "log", "wb")  # noqa: SIM115 (closed below, after the server)
         process = subprocess.Popen(
             [sys.executable, "app.py", "--port", str(port)],
-            cwd=ROOT, env={**os.environ, "IMGTAG_HOME": str(home)}, stdout=log, stderr=subprocess.STDOUT,
+            cwd=ROOT, env={**os.environ, "IMGTAG_HOME": str(home), **settings}, stdout=log, stderr=subprocess.STDOUT,
         )  # fmt: skip
         found = Server(f"http://127.0.0.1:{port}", home, process)
         try:

@@ -148,6 +148,18 @@ def test_predictions_with_other_columns_are_passed_over(by_hand: Run) -> None:
     assert read_predictions(by_hand) == []
 
 
+def test_predictions_that_were_written_anew_are_read_anew(by_hand: Run) -> None:
+    before = read_predictions(by_hand)
+    before.clear()  # nobody else loses them
+    again = read_predictions(by_hand)
+    assert again
+    rows = storage.read_csv(by_hand.path / "predictions.csv")[1:]
+    storage.write_csv(by_hand.path / "predictions.csv", PREDICTION_COLUMNS, [list(row.values()) for row in rows])
+    assert read_predictions(by_hand) == again[1:]
+    (by_hand.path / "predictions.csv").unlink()
+    assert read_predictions(by_hand) == []
+
+
 # ----------------------------------------------------------------------------- uncertainty
 
 

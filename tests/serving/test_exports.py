@@ -92,13 +92,17 @@ ALWAYS = {"README.md", "MODEL_CARD.md", "requirements.txt", "verification.json"}
 def give_small_model(run: Run) -> Run:
     """Another model for a run: two fine-tuned networks that convert in seconds, of two input sizes and unequal shares,
     with a hidden layer, mirrored views, a temperature, and limits of “unknown”."""
+    import torch
+
     from imgtag.training.networks import build
 
     lot = np.random.default_rng(5)
     members = []
     for size, share, key in ((128, 0.7, "a"), (96, 0.3, "b")):
         row = at_size(BACKBONES["squeezenet1_1"], size)
-        state = build(row, None).net.state_dict()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(size)  # the same in every test: they share what was converted under its key
+            state = build(row, None).net.state_dict()
         weights = {name: np.asarray(value, np.float32) for name, value in state.items()}
         layers = ((16, row.dimensions), (3, 16)) if key == "a" else ((3, row.dimensions),)
         made = [(lot.normal(0, 0.3, shape).astype(np.float32), lot.normal(0, 0.3, shape[0]).astype(np.float32))
