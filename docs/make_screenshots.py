@@ -33,7 +33,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
         try:
             page = browser.new_page(viewport={"width": 1280, "height": 800})
-            page.set_default_timeout(120_000)
+            page.set_default_timeout(300_000)  # a machine may have other work, too
             walk(page, server.address, Path(home))
         finally:
             browser.close()

@@ -23,23 +23,17 @@ if not runs:
 
 run = choose_run(runs, key="classify run") if len(runs) > 1 else runs[0]
 pile = current_pile(project)
-ways_in(project, run, pile)
+way = ways_in(project, run, pile)
 joining_area(project, runs[0])
 if pile is None:
     st.stop()
 
-several = st.toggle(
-    "Look several times",
-    key="classify several",
-    help="Four views of each picture, also mirrored and larger, are averaged (test-time augmentation). It takes two to "
-    "four times as long; Review shows whether it helps.",
-    persist_state="session",
-)
-answers = asked(pile, run, "fixed" if several else "plain")
+answers = asked(pile, run, way)
 unreadable = sum(bool(a.answer.error) for a in answers)
 trouble = f", {unreadable:,} could not be read" if unreadable else ""
 with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
-    st.subheader(f"{count(len(answers) - unreadable, 'picture')} classified{trouble}", anchor=False)
+    words = f"{count(len(answers) - unreadable, 'picture')} classified{trouble}" if answers else " "
+    st.subheader(words, anchor=False)
     if st.button(
         "Clear", icon=":material/close:", help="Forgets these pictures; after two days that happens by itself."
     ):

@@ -37,6 +37,7 @@ from imgtag.serving.docs_page import docs_page
 from imgtag.serving.endpoints import Endpoint, Handler, openapi
 from imgtag.serving.export_routes import model_zip
 from imgtag.serving.receiving import let_finish, received_pictures
+from imgtag.serving.views import Way
 from imgtag.training.runs import Run, find_run, list_runs
 
 log = logging.getLogger(__name__)
@@ -144,7 +145,8 @@ async def _classify(request: Request) -> Response:
 
     run = await run_in_threadpool(chosen)
     async with received_pictures(request) as named:
-        answers = await classify(run, named, max(1, int(top)) if top.isdecimal() else 5)
+        way: Way = "once" if request.query_params.get("views") == "1" else "plain"
+        answers = await classify(run, named, max(1, int(top)) if top.isdecimal() else 5, way)
     return JSONResponse([answer.as_dict() for answer in answers])
 
 
@@ -272,6 +274,7 @@ ENDPOINTS = (
         f"{_ONE}/classify", _classify, "POST", sends="files", errors=("400", "413", "415", "503"), example=[_ANSWER],
         query={
             "top": "How many of the likeliest classes to name; 5 unless given.",
+            "views": "1: without the mirror image, where the model looks at that, too; faster, for a live camera.",
             "run": "The training whose model answers, by its id; the newest one unless given.",
         },
     ),

@@ -19,6 +19,7 @@ from starlette.concurrency import run_in_threadpool
 from imgtag.core.errors import Busy
 from imgtag.core.settings import limit
 from imgtag.serving.predictor import Answer, kept_predictor
+from imgtag.serving.views import Way
 from imgtag.training.runs import Run
 
 File = tuple[str, bytes | Path]  # what it is called, and the picture
@@ -129,17 +130,19 @@ def _fail(asked: _Asked, error: Exception) -> None:
         asked.reply.set_exception(error)
 
 
-_lines: dict[Path, Line] = {}  # of the runs that are asked right now
+_lines: dict[tuple[Path, Way], Line] = {}  # of the runs that are asked right now
 
 
-async def classify(run: Run, files: Sequence[File], top: int = 5) -> list[Answer]:
+async def classify(run: Run, files: Sequence[File], top: int = 5, way: Way = "plain") -> list[Answer]:
     """What the run's model says about (name, bytes or path) pairs, in their order; see `Predictor.classify`.
 
-    Requests for the same run are answered together. Raises BadModel, and Busy when too many pictures wait.
+    Requests for the same run and way (see `serving.views`) are answered together. Raises BadModel, and Busy when too
+    many pictures wait.
     """
-    line = _lines.setdefault(run.path, Line(lambda some, most: kept_predictor(run).classify(some, top=most)))
+    key = (run.path, way)
+    line = _lines.setdefault(key, Line(lambda some, most: kept_predictor(run).classify(some, top=most, way=way)))
     try:
         return await line.ask(files, top)
     finally:
         if line.idle:
-            _lines.pop(run.path, None)
+            _lines.pop(key, None)

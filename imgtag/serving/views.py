@@ -15,7 +15,7 @@ from imgtag.training.backbones import Preprocessing
 from imgtag.training.features import mirrored, network_input, network_inputs
 
 Views = dict[Preprocessing, list[np.ndarray]]  # of one picture, by how its networks want it
-Way = Literal["plain", "fixed", "random"]
+Way = Literal["once", "plain", "fixed", "random"]
 RANDOM_VIEWS = 5  # as in the boats tutorial
 _ZOOM = 1.15
 _CHANGES = ("crop", "flip", "rotate", "colour")
@@ -25,10 +25,13 @@ _one_at_a_time = threading.Lock()  # torchvision draws from the one generator of
 def views_of_picture(source: bytes | Path, how: Preprocessing, way: Way, *, mirror: bool) -> list[np.ndarray]:
     """Views, uint8 (size, size, 3), the plain one first. Raises BadPicture.
 
-    plain: also the mirrored one, if mirror. fixed: as it is and 15 % larger, each also mirrored. random: five random
-    ones follow, the same for the same picture; only these five are to be averaged.
+    once: nothing else, for a live camera. plain: also the mirrored one, if mirror. fixed: as it is and 15 % larger,
+    each also mirrored. random: five random ones follow, the same for the same picture; only these five are to be
+    averaged.
     """
     plain = network_input(source, how)
+    if way == "once":
+        return [plain]
     if way == "fixed":
         larger = network_input(source, replace(how, resize=round(_ZOOM * how.resize)))
         return [plain, _mirrored(plain), larger, _mirrored(larger)]

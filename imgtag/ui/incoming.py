@@ -45,8 +45,12 @@ def current_pile(project: Project) -> Pile | None:
     return pile
 
 
-def ways_in(project: Project, run: Run, pile: Pile | None) -> None:
-    """Files, folders, zips, the clipboard and the camera. What arrives takes the place of what was looked at."""
+def ways_in(project: Project, run: Run, pile: Pile | None) -> Way:
+    """Files, folders, zips, the clipboard and the camera. What arrives takes the place of what was looked at.
+
+    Returns how often each picture is to be looked at.
+    """
+    folder = ""
     with st.container(horizontal=True, vertical_alignment="center"):
         way = st.segmented_control(
             "From",
@@ -57,6 +61,16 @@ def ways_in(project: Project, run: Run, pile: Pile | None) -> None:
             required=True,
             persist_state="session",
         )
+        if way == _FILES and on_this_machine():
+            with st.popover("A folder on this computer", icon=":material/folder_open:", key="classify folder"):
+                folder = _folder(project)
+        several = st.toggle(
+            "Look several times",
+            key="classify several",
+            help="Four views of each picture, also mirrored and larger, are averaged (test-time augmentation). It "
+            "takes two to four times as long; Review shows whether it helps. The camera, live, looks once.",
+            persist_state="session",
+        )
         adds = pile is not None and st.toggle(
             "Add to those below", key="classify adds", help="Otherwise new pictures take the place of those below."
         )
@@ -64,12 +78,12 @@ def ways_in(project: Project, run: Run, pile: Pile | None) -> None:
         batch = live_camera(run, key=f"live {project.name}")
     else:
         batch = upload_area(project, key=f"classify {project.name}", words=_WORDS)
-        if on_this_machine():
-            with st.expander("A folder on this computer", icon=":material/folder_open:"):
-                _folder(project, pile if adds else None)
+    if folder:
+        _take(project, pile if adds else None, lambda chosen: add_folder(chosen, Path(folder)))
     if batch and st.session_state.get("classify arrived") != batch:
         st.session_state["classify arrived"] = batch
         _take(project, pile if adds else None, lambda chosen: add_upload(chosen, batch))
+    return "fixed" if several else "plain"
 
 
 def clear(project: Project, pile: Pile) -> None:
@@ -106,11 +120,11 @@ def asked(pile: Pile, run: Run, way: Way) -> tuple[Found, ...]:
     return read_answers(pile, run, way)
 
 
-def _folder(project: Project, pile: Pile | None) -> None:
+def _folder(project: Project) -> str:
+    """The path that was just asked for, or nothing."""
     with st.form(f"classify folder {project.name}", border=False):
         path = st.text_input("Path", placeholder="/home/me/pictures, or a zip")
-        if st.form_submit_button("Look at them", icon=":material/image_search:") and path.strip():
-            _take(project, pile, lambda chosen: add_folder(chosen, Path(path.strip())))
+        return path.strip() if st.form_submit_button("Look at them", icon=":material/image_search:") else ""
 
 
 def _take(project: Project, pile: Pile | None, add: Callable[[Pile], None]) -> None:

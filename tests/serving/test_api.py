@@ -23,7 +23,6 @@ from imgtag.training.runs import find_run
 from tests.drawing import picture, sha, zip_of
 from tests.served import OWN_HEADER, Server, served_app
 
-
 MOST_MB, HUGE_MB = 60, 300
 
 

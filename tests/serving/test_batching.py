@@ -13,6 +13,7 @@ from imgtag.core.errors import BadModel, Busy
 from imgtag.serving import batching
 from imgtag.serving.batching import TOGETHER, File, Line, classify
 from imgtag.serving.predictor import Answer, Tag
+from imgtag.serving.views import Way
 from imgtag.training.runs import Run
 from tests.drawing import picture
 
@@ -212,9 +213,9 @@ def test_requests_for_a_real_model_at_the_same_time(trained: Run, monkeypatch: p
         predictor = real(run)
 
         class Counted:
-            def classify(self, some: Sequence[File], top: int) -> list[Answer]:
+            def classify(self, some: Sequence[File], top: int, way: Way) -> list[Answer]:
                 batches.append(len(some))
-                return predictor.classify(some, top=top)
+                return predictor.classify(some, top=top, way=way)
 
         return Counted()
 

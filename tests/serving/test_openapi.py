@@ -1,4 +1,4 @@
-"""The description of the HTTP interface: complete, well-formed, the same for programs and people, and self-contained."""
+"""The description of the HTTP interface: complete, the same for programs and people, and self-contained."""
 
 from __future__ import annotations
 

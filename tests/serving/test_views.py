@@ -20,7 +20,14 @@ PICTURE = encode(scene(5))
 
 @pytest.mark.parametrize(
     ("way", "mirror", "number"),
-    [("plain", False, 1), ("plain", True, 2), ("fixed", False, 4), ("fixed", True, 4), ("random", True, 6)],
+    [
+        ("once", True, 1),
+        ("plain", False, 1),
+        ("plain", True, 2),
+        ("fixed", False, 4),
+        ("fixed", True, 4),
+        ("random", True, 6),
+    ],
 )
 def test_every_way_has_its_views_the_plain_one_first(way: Way, mirror: bool, number: int) -> None:
     views = views_of_picture(PICTURE, HOW, way, mirror=mirror)

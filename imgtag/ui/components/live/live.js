@@ -98,7 +98,7 @@ async function run(live, turn) {
     const blob = await frame(live, FRAME_PX, 0.8);
     if (live.turn !== turn) return;
     if (!blob) { await rest(50); if (live.turn !== turn) return; continue; }
-    const answer = await ask(live, blob);
+    const answer = await ask(live, blob, last);
     if (live.turn !== turn || !live.root.isConnected) return;
     live.view(".words").textContent = answer.error ?? "";
     if (answer.error) { await rest(1000); if (live.turn !== turn) return; }
@@ -108,11 +108,12 @@ async function run(live, turn) {
   }
 }
 
-async function ask(live, blob) {
+// While it moves, once is enough; the frozen picture is looked at as any other.
+async function ask(live, blob, whole) {
   const form = new FormData();
   form.append("image", blob, "camera.jpg");
   try {
-    const answer = await fetch(live.data.url, { method: "POST", body: form });
+    const answer = await fetch(whole ? live.data.url : `${live.data.url}&views=1`, { method: "POST", body: form });
     const found = await answer.json();
     if (!answer.ok) return { error: [found.error.title, found.error.explanation].join(" ") };
     return found[0].error ? { error: found[0].error } : found[0];
