@@ -65,9 +65,11 @@ def curl(source: str, server: Server, folder: Path) -> Any:
 
 
 def shape(value: Any) -> Any:
-    """The keys and kinds of a JSON value; of a list, those of its first entry."""
+    """The keys and kinds of a JSON value; of a list, those of its first entry. “unknown” may also be null."""
     if isinstance(value, dict):
         return {key: shape(entry) for key, entry in value.items()}
+    if value is None or isinstance(value, bool):
+        return "yes, no or null"
     return [shape(value[0])] if isinstance(value, list) else type(value).__name__
 
 

@@ -41,11 +41,11 @@ def views_of_picture(source: bytes | Path, how: Preprocessing, way: Way, *, mirr
 
 
 def views_for(source: bytes | Path, hows: Sequence[Preprocessing], way: Way, *, mirror: bool) -> Views:
-    """`views_of_picture` for several networks; in the plain way, the picture is decoded once for all of them."""
-    if way != "plain":
+    """`views_of_picture` for several networks; the usual ways decode the picture once for all of them."""
+    if way not in ("once", "plain"):
         return {how: views_of_picture(source, how, way, mirror=mirror) for how in hows}
     seen = zip(hows, network_inputs(source, hows), strict=True)
-    return {how: [plain, _mirrored(plain)] if mirror else [plain] for how, plain in seen}
+    return {how: [plain, _mirrored(plain)] if mirror and way == "plain" else [plain] for how, plain in seen}
 
 
 def averaged(way: Way, views: int) -> slice:

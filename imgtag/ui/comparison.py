@@ -108,7 +108,7 @@ def _table(runs: Sequence[Run], titles: Mapping[str, str], split: str) -> None:
     of = [figures[run.id] for run in runs]
     rows["Accuracy"] = [percent(f.accuracy) if f else "–" for f in of]
     rows["95 % interval"] = [f"{percent(f.interval[0])} to {percent(f.interval[1])}" if f else "–" for f in of]
-    rows["Class mean (macro F1)"] = [percent(f.macro_f1) if f else "–" for f in of]
+    rows["By class (macro F1)"] = [percent(f.macro_f1) if f else "–" for f in of]
     rows["Surprise (log loss)"] = [f"{f.log_loss:.3f}" if f else "–" for f in of]
     rows["Pictures checked"] = [f"{f.n:,}" if f else "–" for f in of]
     rows["Pictures learnt from"] = [f"{sum(c.train_count for c in f.per_class):,}" if f else "–" for f in of]

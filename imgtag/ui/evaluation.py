@@ -45,7 +45,7 @@ def headline(found: Evaluation, names: Mapping[str, str], before: str) -> None:
     with st.grid(4, min_column_width=140):
         st.metric("Accuracy", percent(found.accuracy), border=True)
         st.metric(
-            "Class mean (macro F1)",
+            "By class (macro F1)",
             percent(found.macro_f1),
             border=True,
             help="Every class counts the same, also the rare ones.",
@@ -57,7 +57,7 @@ def headline(found: Evaluation, names: Mapping[str, str], before: str) -> None:
             help="0 is best; high when it is sure and wrong.",
         )
         st.metric(
-            "Confidence gap (ECE)",
+            "Gap (ECE)",
             percent(found.ece),
             border=True,
             help="Expected calibration error: how far “90 % sure” is from being right 90 % of the time.",

@@ -97,6 +97,7 @@ def _mistakes(found: Evaluation, names: Mapping[str, str], *, tall: bool, key: s
     """The mistakes, most frequent first; returns the one whose line was chosen."""
     of = {f.label: f.support for f in found.per_class}
     pairs = [(label, said, n) for label, said, n in found.filled_cells if label != said]
+    pairs.sort(key=lambda pair: (-pair[2], of[pair[0]]))  # of as many, those first that are more of their class
     if not pairs:
         st.caption("There are no mistakes.")
         return None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import pytest
 
 from imgtag.core.errors import BadModel
 from imgtag.review.metrics import read_predictions
+from imgtag.serving import predictor as predictor_module
 from imgtag.serving.predictor import Answer, kept_predictor, load_predictor
 from imgtag.training.extractor import load_extractor
 from imgtag.training.features import mirrored, network_input
@@ -135,9 +139,67 @@ def test_a_kept_predictor_is_loaded_once_and_anew_after_a_change(trained: Run) -
     assert kept_predictor(trained) is not first
 
 
-def test_the_server_keeps_few_models_in_memory(trained: Run) -> None:
-    import shutil
+def test_many_who_ask_first_load_a_model_once_and_hold_up_no_other(
+    trained: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first model is held up while it is loaded: another one answers meanwhile, and all who wait get the same."""
+    copy = Run(trained.path.with_name("slow"))
+    shutil.copytree(trained.path, copy.path)
+    loads: list[str] = []
+    entered, go_on = threading.Event(), threading.Event()
+    real = predictor_module.load_predictor
 
+    def held_up(run: Run) -> predictor_module.Predictor:
+        loads.append(run.id)
+        if run.id == "slow":
+            entered.set()
+            assert go_on.wait(60)
+        return real(run)
+
+    monkeypatch.setattr(predictor_module, "load_predictor", held_up)
+    with ThreadPoolExecutor(6) as pool:
+        waiting = [pool.submit(kept_predictor, copy) for _ in range(5)]
+        assert entered.wait(60)
+        (answer,) = pool.submit(kept_predictor, trained).result(60).classify([("x", picture("red", 980))])
+        assert answer.tags[0].label == "2"
+        go_on.set()
+        assert len({id(task.result(60)) for task in waiting}) == 1
+    assert sorted(loads) == sorted(["slow", trained.id])
+    assert not predictor_module._loading
+
+
+def test_a_model_that_cannot_be_loaded_can_be_tried_again(trained: Run) -> None:
+    weights = trained.path / "model" / "model.safetensors"
+    whole = weights.read_bytes()
+    weights.write_bytes(b"")
+    for _ in range(2):
+        with pytest.raises(BadModel):
+            kept_predictor(trained)
+    weights.write_bytes(whole)
+    assert kept_predictor(trained).classify([("x", picture("red", 981))])[0].tags[0].label == "2"
+
+
+def test_files_are_taken_as_they_are_needed_and_no_thread_is_left(trained: Run) -> None:
+    """A million files do not all lie in memory at once."""
+    predictor = load_predictor(trained)
+    predictor.classify([("x", b"")] * 3)
+    before = threading.active_count()
+    taken = 0
+
+    def endless() -> Iterator[tuple[str, bytes]]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield f"{taken}", b"no picture"
+
+    decoded = predictor._decoded(endless(), "plain")
+    next(decoded)
+    assert taken <= 100
+    decoded.close()
+    assert threading.active_count() == before
+
+
+def test_the_server_keeps_few_models_in_memory(trained: Run) -> None:
     first = kept_predictor(trained)
     for number in range(3):
         copy = trained.path.with_name(f"copy-{number}")

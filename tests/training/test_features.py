@@ -11,8 +11,15 @@ from PIL import Image
 
 from imgtag.training import features
 from imgtag.training.extractor import Extractor
-from imgtag.training.features import Unreadable, cached_features, compute_features, mirrored, network_input
-from tests.drawing import encode, picture, quadrants, sha
+from imgtag.training.features import (
+    Unreadable,
+    cached_features,
+    compute_features,
+    mirrored,
+    network_input,
+    network_inputs,
+)
+from tests.drawing import encode, picture, quadrants, scene, sha
 from tests.prepared import ROW
 
 
@@ -250,3 +257,29 @@ def test_pictures_of_any_size_become_input(size: tuple[int, int]) -> None:
     got = network_input(encode(Image.new("RGB", size, (10, 200, 30))), ROW.preprocessing)
     assert got.shape == (side, side, 3)
     assert np.abs(got.astype(int) - np.array((10, 200, 30))).max() < 3
+
+
+@pytest.mark.parametrize("side", [200, 256, 400, 511, 512, 590, 600, 1030, 1200, 2400])
+@pytest.mark.parametrize("format_", ["JPEG", "PNG"])
+def test_a_picture_decoded_once_for_several_networks_is_what_each_of_them_would_see(side: int, format_: str) -> None:
+    """Also where libjpeg gives the smaller one a smaller picture: at 512 it is halved for 256 and not for 297."""
+    hows = [replace(ROW.preprocessing, resize=resize, size=resize - 32) for resize in (256, 297, 160)]
+    data = encode(scene(side, (side + 40, side)), format_)
+    for how, seen in zip(hows, network_inputs(data, hows), strict=True):
+        assert np.array_equal(seen, network_input(data, how)), how.resize
+
+
+def test_networks_that_want_the_same_scale_share_one_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[int | None] = []
+    real = features.open_picture
+
+    def counted(source: bytes | Path, at_least: int | None = None) -> object:
+        opened.append(at_least)
+        return real(source, at_least)
+
+    monkeypatch.setattr(features, "open_picture", counted)
+    hows = [replace(ROW.preprocessing, resize=256), replace(ROW.preprocessing, resize=297)]
+    network_inputs(encode(scene(1, (440, 400)), "JPEG"), hows)
+    assert opened == [297]
+    network_inputs(encode(scene(1, (600, 520)), "JPEG"), hows)
+    assert opened == [297, 297, 256]
