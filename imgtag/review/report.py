@@ -6,6 +6,7 @@ import base64
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -16,14 +17,14 @@ from imgtag.core.errors import ImgtagError, NotFound
 from imgtag.core.words import duration, percent, right_of
 from imgtag.data.thumbnails import thumbnail_bytes
 from imgtag.review.browse import Wanted, browse
-from imgtag.review.matrix import similar_order
+from imgtag.review.matrix import similar_order, with_mistakes
 from imgtag.review.metrics import Evaluation, Prediction, evaluate
 from imgtag.review.overview import WHICH_PICTURES, findings
 from imgtag.training.runs import Run
 
 _EXAMPLES = 12
-_MOST_WITH_NUMBERS = 25
-_COLOURS = [[0, "#ffffff"], [0.001, "#fbe3d8"], [0.5, "#6bb8b0"], [1, "#0f766e"]]
+_MOST_WITH_NUMBERS, _MOST_WITH_NAMES = 25, 60  # classes in the matrix
+_COLOURS = [[0, "#d9480f"], [0.499, "#fbe3d8"], [0.5, "#ffffff"], [0.501, "#d5ebe8"], [1, "#0f766e"]]  # wrong to right
 
 
 def write_report(run: Run) -> str:
@@ -36,6 +37,7 @@ def write_report(run: Run) -> str:
     low, high = found.interval
     wrong = browse(found.predictions, Wanted(right=False), "sure")
     right = browse(found.predictions, Wanted(right=True), "random")
+    shown = _in_matrix(found)
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     return templates.get_template("report.html").render(
         title=run.project.title,
@@ -50,7 +52,8 @@ def write_report(run: Run) -> str:
             (names[f.label], f.train_count, f.support, *(_share(x, f.support) for x in (f.recall, f.precision)))
             for f in found.per_class
         ],
-        matrix=_matrix(found, names),
+        matrix=_matrix(found, names, shown),
+        hidden=len(run.classes) - len(shown),
         wrong=_pictures(run, wrong, names),
         mistakes=len(wrong),
         right=_pictures(run, right, names),
@@ -71,37 +74,49 @@ def _share(share: float, support: int) -> str:
     return percent(share) if support else "–"
 
 
-def _matrix(found: Evaluation, names: dict[str, str]) -> str:
-    """The confusion matrix as shares of each row, with the counts written in where there is room."""
+def _in_matrix(found: Evaluation) -> list[str]:
+    """The classes of the matrix: of many only those with a mistake, so that there is room for their names."""
     order = similar_order(found)
+    mistaken = with_mistakes(found, order)
+    return mistaken if mistaken and len(order) > _MOST_WITH_NUMBERS else order
+
+
+def _matrix(found: Evaluation, names: dict[str, str], order: Sequence[str]) -> str:
+    """The confusion matrix as shares of each row, with the counts written in where there is room."""
     at = [found.classes.index(c) for c in order]
     counts = found.confusion[np.ix_(at, at)]
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    few = len(order) <= _MOST_WITH_NUMBERS
+    shares = counts / np.maximum(found.confusion.sum(axis=1)[at][:, None], 1)
+    few, named = len(order) <= _MOST_WITH_NUMBERS, len(order) <= _MOST_WITH_NAMES
     labels = [_plain(names[c]) for c in order]
     figure = go.Figure(
         go.Heatmap(
-            z=shares,
+            z=np.where(np.eye(len(order), dtype=bool), shares, -shares),
             x=list(range(len(order))),
             y=list(range(len(order))),
             text=np.where(counts > 0, counts, "").astype(str) if few else None,
             texttemplate="%{text}" if few else None,
-            customdata=np.array([[(a, b) for b in labels] for a in labels]),
-            hovertemplate="%{customdata[0]} called %{customdata[1]}: %{z:.0%}<extra></extra>",
+            customdata=[
+                [(a, b, percent(share)) for b, share in zip(labels, row, strict=True)]
+                for a, row in zip(labels, shares.tolist(), strict=True)
+            ],
+            hovertemplate="%{customdata[0]} called %{customdata[1]}: %{customdata[2]}<extra></extra>",
             colorscale=_COLOURS,
             showscale=False,
             xgap=1,
             ygap=1,
-            zmin=0,
+            zmin=-1,
             zmax=1,
         )
     )
-    places = {"tickvals": list(range(len(order))), "ticktext": labels} if few else {"showticklabels": False}
-    figure.update_xaxes(title="what the model said", automargin=True, fixedrange=True, **places)
+    places: dict[str, Any] = {"tickvals": list(range(len(order))), "ticktext": labels, "showticklabels": named}
+    angle = -40 if few else -90
+    figure.update_xaxes(title="what the model said", automargin=True, fixedrange=True, tickangle=angle, **places)
     figure.update_yaxes(title="what it is", autorange="reversed", automargin=True, fixedrange=True, **places)
     figure.update_layout(
-        height=min(760, 130 + 34 * len(order)), margin={"l": 8, "r": 8, "t": 8, "b": 8}, plot_bgcolor="#f4f2ea"
+        height=130 + 34 * len(order) if few else 760, margin={"l": 8, "r": 8, "t": 8, "b": 8}, plot_bgcolor="#f4f2ea"
     )
+    if not few:
+        figure.update_layout(font_size=10)
     return str(
         figure.to_html(full_html=False, include_plotlyjs=False, config={"displayModeBar": False, "responsive": True})
     )

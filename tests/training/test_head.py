@@ -113,3 +113,12 @@ def test_figures_are_given_for_the_parts_that_have_pictures() -> None:
     none = Asked(np.zeros((0, 2), np.float32), np.zeros(0, np.int64))
     found = head.values(fitted=Head(((EYE, ZERO),)), train=some, val=none)
     assert found == pytest.approx({"train_loss": -np.log([0.75, 0.25]).mean(), "train_accuracy": 0.5})
+
+
+@pytest.mark.parametrize("rows", [0, 1, 4, 5, 40])
+def test_products_of_few_and_of_many_rows_are_the_same(rows: int) -> None:
+    random = np.random.default_rng(rows)
+    a, b = random.normal(size=(rows, 300)).astype(np.float32), random.normal(size=(17, 300)).astype(np.float32)
+    found = head.products(a, b)
+    assert (found.shape, found.dtype) == ((rows, 17), np.float32)
+    assert found == pytest.approx(a.astype(np.float64) @ b.T.astype(np.float64), abs=1e-3)
