@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from imgtag.data import edits, history
 from imgtag.data.dataset import look
 from imgtag.data.projects import Project
-from imgtag.review.metrics import read_predictions
+from imgtag.review.metrics import evaluate, read_predictions
 from imgtag.training.jobs import start_training, wait_for
 from imgtag.training.recipes import make_recipe
 from imgtag.training.runs import Run, list_runs
@@ -72,15 +72,60 @@ def test_a_mistake_is_mended_where_it_is_shown(page: Page, server: Server, ready
     face.scroll_into_view_if_needed()
     face.click()
     page.get_by_role("button", name="Why?").click()
-    expect(page.get_by_role("group", name="Training pictures like it").locator(".tile")).to_have_count(3)
+    alike = page.get_by_role("group", name="Training pictures like it").locator(".tile")
+    expect(alike).to_have_count(3)
+    reason = alike.first.get_attribute("data-id")
+    assert reason
+    label = look(shapes).by_id[reason].label
+    alike.first.locator(".face").hover()
+    page.keyboard.press("2" if label == "circle" else "1")  # the reason is mended where it is shown
+    until(lambda: look(shapes).by_id[reason].label != label, seconds=30)
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(page.get_by_text("Pictures changed since this training: 1 relabelled.")).to_be_visible()
     page.get_by_role("button", name="None", exact=True).click()
     face.hover()
     page.keyboard.press("Delete")
     until(lambda: worst.sha256 not in look(shapes).by_id, seconds=30)
     expect(page.get_by_text("1 picture was mended, confirmed or removed since this training.")).to_be_visible()
-    expect(page.get_by_text("Pictures changed since this training: 1 removed.")).to_be_visible()
+    expect(page.get_by_text("Pictures changed since this training: 1 relabelled, 1 removed.")).to_be_visible()
+
+
+def test_a_mistake_is_chosen_in_the_list_or_the_matrix_and_mended_in_its_strip(
+    page: Page, server: Server, ready: Path, shapes: Project
+) -> None:
+    moved = [p.id for p in look(shapes).by_class["circle"][:6]]
+    edits.move_pictures(shapes, moved, "square")
+    run = wait_for(start_training(shapes, make_recipe("quick")))
+    found = evaluate(run, "val")
+    label, said, number = found.filled_cells[0]
+    assert label != said
+    page.goto(f"{server.address}/review?project=toys")
+    part(page, "Mistakes")
+    pictures = page.get_by_role("group", name="Pictures with predictions").locator(".tile")
+    expect(pictures).to_have_count(found.n)
+    lines = page.get_by_test_id("stDataFrame")
+    lines.locator("canvas").first.click(position={"x": 18, "y": 52})  # the first line's box
+    expect(page.get_by_text(f"{label} wrongly called {said}: {number}")).to_be_visible()
+    expect(pictures).to_have_count(number)
+    page.get_by_test_id("stButtonGroup").get_by_text("Shares", exact=True).click()
+    expect(page.get_by_text(f"{label} wrongly called {said}: {number}")).to_be_visible()
+    expect(pictures).to_have_count(number)
+    chart = page.get_by_test_id("stVegaLiteChart")
+    box = chart.bounding_box()
+    assert box
+    chart.click(position={"x": box["width"] - 20, "y": 20})  # the total of the first row
+    expect(page.get_by_text(re.compile("All that are (circle|square): [0-9]+"))).to_be_visible()
+
+    part(page, "Overview")
+    page.get_by_text("Pictures class by class").click()
+    wrong = next(p for p in found.predictions if not p.right)
+    strip = page.get_by_role("group", name=f"Pictures of {wrong.label}")
+    strip.locator(f".tile[data-id='{wrong.sha256}'] .face").click()
+    page.get_by_role("dialog").get_by_role("button", name=f"Move to “{wrong.predicted}”").or_(
+        page.locator("dialog[open] .chip", has_text=wrong.predicted)
+    ).first.click()
+    until(lambda: look(shapes).by_id[wrong.sha256].label == wrong.predicted, seconds=30)
 
 
 def test_a_stranger_is_unknown_and_others_get_a_report(

@@ -46,7 +46,9 @@ def test_it_points_at_the_spot_that_makes_the_class(ready: Path, project: Projec
         assert abs(top / 224 * 0.875 + 0.0625 - y / 160) < 0.2
 
 
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v3_small", "swin_t", "vit_b_16", "timm:vit_tiny_patch16_224"])
+@pytest.mark.parametrize(
+    "name", ["resnet18", "densenet121", "mobilenet_v3_small", "swin_t", "vit_b_16", "timm:vit_tiny_patch16_224"]
+)
 def test_every_kind_of_network_has_a_map(name: str) -> None:
     row = resolved(backbone(name))
     network = build(row, None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from imgtag.core.errors import NotFound
@@ -58,3 +59,16 @@ def test_a_run_that_was_checked_with_nothing_is_refused(project: Project, tmp_pa
     run = written(run_with_classes(project, ["a", "b"]), "train", [("a", (0.9, 0.1))])
     with pytest.raises(NotFound):
         write_report(run)
+
+
+def test_of_many_classes_the_matrix_shows_those_with_a_mistake(project: Project) -> None:
+    names = [f"class {n:02}" for n in range(30)]
+    sure = np.full((30, 30), 0.01) + np.eye(30)
+    table = [(name, sure[at] / sure[at].sum()) for at, name in enumerate(names)]
+    table.append((names[3], sure[7] / sure[7].sum()))  # one of the fourth class is taken for the eighth
+    page = write_report(written(run_with_classes(project, names), "val", table))
+    assert "The 28 classes without a mistake are left out." in page
+    figure = page[page.index("Plotly.newPlot") :]
+    assert '"class 03"' in figure
+    assert '"class 07"' in figure
+    assert '"class 05"' not in figure

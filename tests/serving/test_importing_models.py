@@ -23,6 +23,7 @@ from imgtag.training.runs import Run, find_run, list_runs
 from tests.drawing import sha, zip_of
 from tests.prepared import bytes_of
 
+ROOT = Path(__file__).resolve().parents[2]
 Files = dict[str, bytes]
 
 
@@ -80,11 +81,11 @@ def test_the_pages_open_on_it(files: Files, other: Project, tmp_path: Path) -> N
     from streamlit.testing.v1 import AppTest
 
     import_model(lambda: other, packed(files, tmp_path / "b.zip"))
-    for page in ("review", "train", "classify"):
-        app = AppTest.from_file("imgtag/ui/main.py", default_timeout=60)
+    for page in ("review", "train", "classify", "share"):
+        app = AppTest.from_file(str(ROOT / "imgtag" / "ui" / "main.py"), default_timeout=60)
         app.query_params["project"] = "other"
         app.run()
-        app.switch_page(f"pages/{page}.py").run()
+        app.switch_page(f"../../pages/{page}.py").run()
         assert not app.exception, page
         assert not app.error, (page, [e.value for e in app.error])
 
