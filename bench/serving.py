@@ -4,7 +4,7 @@
 
 PROJECT is one of IMGTAG_HOME with a finished training of preset quick (and balanced). The ways take turns, each in a
 process of its own that loads its model first; the median of the repeats counts. Needs, in an environment of its own on
-top of the app's requirements: `pip install fastai onnx onnxruntime onnxscript`, without changing torch. A way whose
+top of the app's requirements: `pip install fastai onnx onnxruntime`, without changing torch. A way whose
 package is missing is left out.
 """
 

