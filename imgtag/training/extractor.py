@@ -7,7 +7,6 @@ torch nor timm.
 
 from __future__ import annotations
 
-import functools
 import importlib.metadata
 import logging
 import os
@@ -87,7 +86,7 @@ def load_extractor(row: Backbone, tuned: Tuned | None = None, *, gpu_allowed: bo
     except RuntimeError as error:
         log.warning("OpenVINO failed, using PyTorch: %s", error)
         return Extractor(_torch_network(row, tuned, "cpu"), "PyTorch", "OpenVINO could not be started.")
-    return Extractor(network, f"OpenVINO {found['precision']}", reason, max(8, os.cpu_count() or 1))
+    return Extractor(network, f"OpenVINO {found['precision']}", reason)
 
 
 def load_module(row: Backbone, tuned: Tuned | None = None) -> torch.nn.Module:
@@ -211,37 +210,14 @@ def _precisions() -> list[str]:
 
 
 def _openvino_network(path: Path, precision: str) -> Network:
-    """All cores work at a single picture together; of several each takes its own, so that none waits for another.
-
-    For eight pictures on two cores that was a tenth faster, on a busy machine a third; the features are the same.
-    """
     os.environ.setdefault("OPENVINO_TELEMETRY", "0")
     import openvino
 
-    def compiled(hint: str) -> Any:
-        options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": hint}
-        return openvino.Core().compile_model(path, "CPU", options)
-
-    queue = openvino.AsyncInferQueue(compiled("THROUGHPUT"))
-    queue.set_callback(lambda request, keep: keep(request.get_output_tensor(0).data[0]))
-
-    @functools.cache  # when it is first needed: a training asks for several only
-    def for_one() -> Any:
-        return compiled("LATENCY").create_infer_request()
+    options = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "LATENCY"}
+    request = openvino.Core().compile_model(path, "CPU", options).create_infer_request()
 
     def run(pictures: np.ndarray) -> np.ndarray:
-        if len(pictures) == 1:
-            return np.array(for_one().infer([pictures], share_inputs=True)[0], dtype=np.float32)
-        rows: dict[int, np.ndarray] = {}
-
-        def keep(row: np.ndarray, place: int) -> None:
-            rows[place] = np.array(row, dtype=np.float32)
-
-        for place in range(len(pictures)):
-            picture = pictures[place : place + 1]
-            queue.start_async([picture], functools.partial(keep, place=place), share_inputs=True)
-        queue.wait_all()
-        return np.stack([rows[place] for place in range(len(pictures))])
+        return np.array(request.infer([pictures], share_inputs=True)[0], dtype=np.float32)
 
     return run
 

@@ -124,7 +124,7 @@ function onKey(state, event) {
   else if (control && letter === "i") invert(state);
   else if (control && letter === "z" && !event.shiftKey) { if (!event.repeat) act(state, "undo"); }
   else if (control || event.altKey) done = false;
-  else if (key === "Escape") chooseNone(state);
+  else if (key === "Escape") { done = state.chosen.size > 0; chooseNone(state); }  // with nothing chosen it is for a dialog around us
   else if (key === " ") openViewer(state, state.focus);
   else if (justArrived(state) && /^(Enter|Delete|Backspace|[0-9])$/.test(key)) done = true;  // nobody has seen these yet
   else if (key === "Enter" && state.data.accepts) { if (!event.repeat) act(state, "accept", acceptable(state)); }
