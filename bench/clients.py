@@ -62,12 +62,10 @@ def main() -> None:
             alone = [timed(address, files[n % len(files)]) for n in range(20)]
             seen, memory = crowd(address, files, expected, process.pid, wanted.clients, wanted.seconds)
         print(row(preset, seen, alone, wanted.seconds))
-        third = max(1, len(memory) // 3)
-        early, late = statistics.median(memory[:third]), statistics.median(memory[-third:])
-        print(
-            f"\n{preset}: server memory {memory[0]:.0f} MB at first, then {early:.0f} (first third), {late:.0f} (last),"
-        )
-        print(f"{max(memory):.0f} at most; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n", flush=True)
+        quarters = [memory[n * len(memory) // 4 : (n + 1) * len(memory) // 4] for n in range(4)]
+        through = ", ".join(f"{statistics.median(quarter):.0f}" for quarter in quarters if quarter)
+        print(f"\n{preset}: server memory {memory[0]:.0f} MB at first, in the quarters of the time {through} MB;")
+        print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n", flush=True)
         for text in seen.wrong[:5]:
             print("WRONG:", text, file=sys.stderr)
 

@@ -277,13 +277,12 @@ def list_suspects(options: argparse.Namespace) -> Result:
             "label": s.label,
             "suggested": s.suggested,
             "score": round(s.score, 5),
-            "twin": s.twin,
         }
         for s in found
     ]
-    for row in rows:
-        twin = f"; nearly the same picture is in {row['twin']}" if row["twin"] else ""
-        _say(options, f"{row['score']:.3f}  {row['file']}  looks like {row['suggested']}{twin}")
+    for s, row in zip(found, rows, strict=True):
+        twin = f"; nearly the same picture is in {s.twin}" if s.twin else ""
+        _say(options, f"{row['score']:.3f}  {row['file']}  looks like {s.suggested}{twin}")
     _say(options, f"{len(rows)} of {len(dataset.labelled)} labels look wrong.")
     return rows
 

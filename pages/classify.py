@@ -35,7 +35,10 @@ with st.container(horizontal=True, vertical_alignment="center", horizontal_align
     words = f"{count(len(answers) - unreadable, 'picture')} classified{trouble}" if answers else " "
     st.subheader(words, anchor=False)
     if st.button(
-        "Clear", icon=":material/close:", help="Forgets these pictures; after two days that happens by itself."
+        "Clear",
+        icon=":material/close:",
+        key="classify clear",
+        help="Forgets these pictures; after two days that happens by itself.",
     ):
         clear(project, pile)
         st.rerun()

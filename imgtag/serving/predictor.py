@@ -145,7 +145,7 @@ class Predictor:
         """Let the engines get ready for a single picture, which is slow for the first time."""
         for member, extractor in zip(self.model.members, self._extractors, strict=True):
             size = member.row.preprocessing.size
-            self._features(extractor, [np.zeros((size, size, 3), np.uint8)])
+            self._features(extractor, [np.zeros((size, size, 3), np.uint8)] * (2 if self.model.mirror else 1))
 
 
 def load_predictor(run: Run) -> Predictor:

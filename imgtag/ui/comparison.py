@@ -17,6 +17,7 @@ from imgtag.training.runs import Run
 from imgtag.ui import charts
 from imgtag.ui.evaluation import prediction_grid
 from imgtag.ui.recipes import recipe_title, value_words
+from imgtag.ui.runs import run_numbers
 from imgtag.ui.widgets import empty_state
 
 _MOST = 60
@@ -29,7 +30,7 @@ def comparison_area(runs: Sequence[Run], dataset: Dataset, split: str) -> None:
     if len(runs) < 2:
         empty_state("One training so far", "Train again, and this page shows what has changed.", ":material/compare:")
         return
-    numbers = {run.id: len(runs) - place for place, run in enumerate(runs)}
+    numbers = run_numbers(runs[0].project)
     by_id = {run.id: run for run in runs}
     key = f"compared {runs[0].project.name}"
     asked = st.session_state.pop("review compared", None)

@@ -10,8 +10,9 @@ import pandas as pd
 import streamlit as st
 
 from imgtag.core.words import count, duration, moment, percent
+from imgtag.data.projects import Project
 from imgtag.training.jobs import resume_training
-from imgtag.training.runs import Run
+from imgtag.training.runs import Run, list_runs
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.live import run_charts
 from imgtag.ui.navigation import go
@@ -25,9 +26,15 @@ _STATES = {
 }  # fmt: skip
 
 
+def run_numbers(project: Project) -> dict[str, int]:
+    """The number of every training by its id; those that came to nothing count, so that all screens count alike."""
+    runs = list_runs(project)
+    return {run.id: len(runs) - place for place, run in enumerate(runs)}
+
+
 def choose_run(runs: list[Run], *, key: str) -> Run:
     """A choice among trainings, the newest first. Every line is numbered: two of the same minute look alike."""
-    numbers = {run.id: len(runs) - place for place, run in enumerate(runs)}
+    numbers = run_numbers(runs[0].project)
     by_id = {run.id: run for run in runs}
 
     def title(id_: str) -> str:

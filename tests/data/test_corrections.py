@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,16 @@ from imgtag.data.importing import import_files
 from imgtag.data.leaks import close_leaks
 from imgtag.data.projects import Project
 from imgtag.data.sources import open_sources
-from imgtag.data.splits import assign_splits, deal_again, not_for_test, read_splits, use_folders
+from imgtag.data.splits import (
+    assign_splits,
+    deal_again,
+    not_for_test,
+    read_splits,
+    record_splits,
+    use_folders,
+    write_rows,
+    write_splits,
+)
 from tests.drawing import encode, scene, sha, write_tree
 
 TESTING = {"train": 0.2, "val": 0.1, "test": 0.7}  # nearly everything tests
@@ -64,31 +74,36 @@ def test_corrections_never_test_whatever_comes_later(scenes: Project, tmp_path: 
     joined(scenes, given)
     ours = {g.id for g in given}
 
-    def testing() -> set[str]:
-        now = splits_now(scenes)
+    def testing(dealt: Mapping[str, str] | None = None) -> set[str]:
+        on_disk, now = read_splits(scenes), splits_now(scenes)
         assert "test" in now.values(), "the rule must have something to forbid"
-        return {id_ for id_ in ours if now[id_] == "test" or read_splits(scenes)[id_] == "test"}
+        return {id_ for id_ in ours if "test" in ((dealt or now)[id_], on_disk.get(id_), now[id_])}
 
     dataset = look(scenes)
-    deal_again(scenes, dataset.labelled, same_shots(scenes, dataset.pictures), TESTING)
-    assert testing() == set()
+    dealt = deal_again(scenes, dataset.labelled, same_shots(scenes, dataset.pictures), TESTING)
+    assert testing(dealt) == set()
 
     tree = {f"test/east/{n}.png": g.path.read_bytes() for n, g in enumerate(given)}
-    tree |= {
-        f"{s}/west/{s}{n}.png": encode(scene(700 + 10 * i + n)) for i, s in enumerate(("train", "test")) for n in (1, 2)
-    }
+    for at, split in enumerate(("train", "test")):
+        tree |= {f"{split}/west/{split}{n}.png": encode(scene(700 + 10 * at + n)) for n in (1, 2)}
     with open_sources([write_tree(tmp_path / "tree", tree)]) as groups:
         import_files(scenes, groups, "tree")
     assert testing() == set()
 
     dataset = look(scenes)
-    use_folders(scenes, dataset.labelled, same_shots(scenes, dataset.pictures))
+    assert testing(use_folders(scenes, dataset.labelled, same_shots(scenes, dataset.pictures))) == set()
+
+    write_rows(scenes.path / "splits.csv", dict.fromkeys(ours, "test"))  # by hand
+    assert "test" not in {splits_now(scenes)[id_] for id_ in ours}
+    write_rows(scenes.path / "splits.csv", {})  # as if it were lost
+    record_splits(scenes, dict.fromkeys([*ours, look(scenes).by_class["west"][0].id], "test"))
     assert testing() == set()
 
-    (scenes.path / "splits.csv").write_text("sha256,split\n" + "".join(f"{i},test\n" for i in ours))  # by hand
-    deal_again(scenes, dataset.labelled, [[*ours, dataset.by_class["west"][0].id]], TESTING)
-    assert testing() == set()
-    close_leaks(scenes, dataset.labelled, [[*list(ours)[:2], *(p.id for p in dataset.by_class["west"])]])
+    others = [p.id for p in dataset.by_class["west"]]
+    dealt = deal_again(scenes, dataset.labelled, [[*ours, others[0]]], TESTING)
+    assert testing(dealt) == set()
+    write_splits(scenes, {**read_splits(scenes), **dict.fromkeys(others, "test")})
+    close_leaks(scenes, dataset.labelled, [[*list(ours)[:2], others[0]]])
     assert testing() == set()
     edits.move_pictures(scenes, sorted(ours), "west")
     assert testing() == set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -55,14 +56,18 @@ def names(answers: Sequence[Answer]) -> list[str]:
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
-    """Run it to its end, and see that no thread of its own and no task is left."""
+    """Run it to its end, and see that no thread of its own and no task is left.
+
+    In a thread: a browser test that ran before has left a loop at work in this one.
+    """
     before = set(threading.enumerate())
 
     async def whole() -> None:
         await asyncio.wait_for(scenario(), PATIENCE_S)
         assert asyncio.all_tasks() == {asyncio.current_task()}
 
-    asyncio.run(whole())
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, whole()).result()
     left = [t for t in set(threading.enumerate()) - before if "AnyIO" not in t.name]
     assert left == []
 

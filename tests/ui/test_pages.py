@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from imgtag.data.dataset import look
 from imgtag.data.projects import Project
 from imgtag.training.recipes import make_recipe
 from imgtag.training.runs import create_run, list_runs
+from imgtag.ui.runs import run_numbers
 from tests.drawing import picture, write_tree
 
 MAIN = str(Path(__file__).resolve().parents[2] / "imgtag" / "ui" / "main.py")
@@ -184,3 +188,15 @@ def test_a_model_of_an_earlier_version_is_reviewed_without_what_it_lacks(numbers
     app.run()
     assert not app.exception, app.exception
     assert "earlier version" in texts(app)
+
+
+def test_trainings_have_the_same_numbers_on_every_page(numbers: Project) -> None:
+    create_run(numbers, make_recipe("quick"))  # comes to nothing
+    (made,) = (run for run in list_runs(numbers) if run.has_model)
+    assert run_numbers(numbers)[made.id] == 1
+    again = numbers.runs / "99991231-000000-quick"
+    shutil.copytree(made.path, again)
+    config = json.loads((again / "config.json").read_text())
+    (again / "config.json").write_text(json.dumps({**config, "created": time.time() + 60}))
+    app = opened("review", numbers)
+    assert [line.split(",")[0] for line in app.selectbox(key="run").options] == ["No. 3", "No. 1"]
