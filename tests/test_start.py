@@ -269,15 +269,15 @@ def test_it_installs_once_starts_the_app_and_ends_it(tree: Tree) -> None:
     seen = tree.folder / "opened"
     script = f"import pathlib, sys; pathlib.Path({str(seen)!r}).write_text(sys.argv[1])"
     (tree.folder / "browser.py").write_text(script)
-    beside, begun = start.free_port(tree.port + 1), time.monotonic()
+    beside = start.free_port(tree.port + 1)
     second = tree.start(environment={"BROWSER": f"{sys.executable} {tree.folder / 'browser.py'} %s"})
     said = tree.said_until(second, "imgtag is ready")
-    assert time.monotonic() - begun < 5
     assert f"Port {tree.port} is taken" in said
     assert f"imgtag is ready: http://127.0.0.1:{beside} " in said
     assert "Installing" not in said
     assert "Making" not in said
-    while not (seen.exists() and seen.read_text()) and time.monotonic() - begun < 10:
+    patience = time.monotonic() + 30
+    while not (seen.exists() and seen.read_text()) and time.monotonic() < patience:
         time.sleep(0.05)
     assert seen.read_text() == f"http://127.0.0.1:{beside}"
 
