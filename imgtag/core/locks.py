@@ -6,6 +6,7 @@ The system frees a lock when its process dies, so nobody has to guess from proce
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,13 +37,37 @@ def locked(path: Path, wait_s: float = 10.0) -> Iterator[None]:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds the lock file. Immune to process ids being used again."""
+    """Whether a living process holds the lock file. Immune to process ids being used again.
+
+    Any number may look at once without taking each other's look for a hold.
+    """
     if not path.exists():
         return False
-    lock = FileLock(path, timeout=0)
     try:
-        lock.acquire()
-    except (Timeout, OSError):
+        return _is_held(path)
+    except OSError:
         return True
-    lock.release()
-    return False
+
+
+if sys.platform == "win32":
+
+    def _is_held(path: Path) -> bool:
+        lock = FileLock(path, timeout=0.005, poll_interval=0.001)  # a look takes it for an instant
+        try:
+            lock.acquire()
+        except Timeout:
+            return True
+        lock.release()
+        return False
+
+else:
+    import fcntl
+
+    def _is_held(path: Path) -> bool:
+        # filelock holds it with flock, exclusively: a shared one is refused by that, and by nothing else.
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False

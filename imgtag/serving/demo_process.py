@@ -128,9 +128,11 @@ def stop_demo(project: Project) -> None:
 def shown(project: Project, port: int, *, network: bool) -> Iterator[Demo]:
     """In the process of the demo: hold its lock, and leave word of how it ended. Raises Conflict when there is one."""
     demo = Demo(project)
-    if locks.is_held(demo.folder / "lock"):
-        raise Conflict("The demo is shown already.", "", "Stop it first.")
-    with locks.locked(demo.folder / "lock", wait_s=1.0):
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locks.locked(demo.folder / "lock", wait_s=1.0))
+        except Conflict as error:
+            raise Conflict("The demo is shown already.", "", "Stop it first.") from error
         demo.tell("starting", port=port, network=network)
         try:
             yield demo

@@ -112,6 +112,7 @@ def test_a_mistake_is_chosen_in_the_list_or_the_matrix_and_mended_in_its_strip(
     expect(shown).to_have_value(f"{label} wrongly called {said}: {number}")
     expect(pictures).to_have_count(number)
     chart = page.get_by_test_id("stVegaLiteChart").locator("svg, canvas").first
+    until(lambda: chart.bounding_box() is not None)  # it is drawn anew for the shares
     box = chart.bounding_box()
     assert box
     chart.click(position={"x": box["width"] - 20, "y": 20})  # the total of the first row

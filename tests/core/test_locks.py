@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,13 @@ def test_an_error_inside_the_block_frees_the_lock(tmp_path: Path) -> None:
     with pytest.raises(KeyError), locks.locked(lock):
         raise KeyError
     assert not locks.is_held(lock)
+
+
+def test_many_who_look_do_not_take_each_other_for_holders(tmp_path: Path) -> None:
+    lock = tmp_path / ".lock"
+    with locks.locked(lock):
+        pass
+    with ThreadPoolExecutor(8) as pool:
+        assert not any(pool.map(lambda _: locks.is_held(lock), range(4000)))
+        with locks.locked(lock):
+            assert all(pool.map(lambda _: locks.is_held(lock), range(400)))
