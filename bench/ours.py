@@ -40,7 +40,7 @@ def prepare() -> None:
 def temporary_home() -> Iterator[Path]:
     """An empty IMGTAG_HOME that shares only the converted networks with the user's."""
     ready, before = home() / ".cache" / "backbones", os.environ.get("IMGTAG_HOME")
-    with TemporaryDirectory() as name:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as name:  # a trainer may outlive what asked for it
         (Path(name) / ".cache").mkdir()
         (Path(name) / ".cache" / "backbones").symlink_to(ready)
         os.environ["IMGTAG_HOME"] = name

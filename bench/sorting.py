@@ -2,11 +2,13 @@
 
     python -m bench.sorting DATA_FOLDER [SET] [--by-hand] [--careful]
 
-Starts the app on a home of its own, drops the pictures of the set on it without their folders, and sorts them in
-Chromium as somebody would who knows the right answers: first names some groups of look-alikes, then goes through the
-suggestions page by page, corrects wrong ones by pointing and pressing the number of the right class, and accepts the
-others; the last fifty are accepted unseen, with --careful they are corrected, too. By hand, the first picture has the
-focus and every picture gets the number of its class; the focus goes on by itself.
+Starts the app on a home of its own (only the networks are converted already, as after the first use on a machine),
+drops the pictures of the set on it without their folders, and sorts them in Chromium as somebody would who knows the
+right answers: first names groups of look-alikes until the page offers to go on, then goes through the suggestions page
+by page, corrects wrong ones by pointing and pressing the number of the right class, the first one first, and accepts
+the page once all proposals are right; they follow each correction. The last sixty are accepted unseen, with --careful
+they are corrected, too. By hand, the first picture has the focus and every picture gets the number of its class; the
+focus goes on by itself.
 
 An action is a click, a key, or a class's name typed; moving the mouse is counted apart. Between two actions this
 person waits half a second.
@@ -17,7 +19,6 @@ from __future__ import annotations
 import argparse
 import re
 import shutil
-import tempfile
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -27,11 +28,12 @@ from pathlib import Path
 from playwright.sync_api import Locator, Page
 
 from bench.app import PATIENCE_S, app_in_browser
+from bench.ours import prepare, temporary_home
 from bench.sets import SETS, read_set
 
-_GROUPS = 15  # of look-alikes, before suggestions are asked for
+_GROUPS = 15  # of look-alikes at most, before suggestions are asked for
 _MAJORITY = 0.5  # of a group that is worth naming
-_LAST_ONES = 50  # accepted unseen: if half of them are wrong, that is 4 % of 608
+_LAST_ONES = 60  # accepted unseen: if half of them are wrong, that is just under 5 % of 608
 _PAUSE_MS = 500
 
 
@@ -72,6 +74,21 @@ class Person:
         read = "tiles => tiles.map(t => [t.dataset.id, t.querySelector('.caption b')?.textContent ?? ''])"
         return [(str(id_), str(caption)) for id_, caption in tiles.evaluate_all(read)]
 
+    def first_wrong(self) -> str:
+        """The first picture with a wrong proposal, once the proposals have had time to follow; empty if there is none.
+
+        It is looked at twice: this person presses nothing while the page is still at work.
+        """
+        end = time.monotonic() + PATIENCE_S
+        last = None
+        while time.monotonic() < end:
+            self.page.wait_for_timeout(_PAUSE_MS)
+            now = self.shown()
+            if now == last and not self.page.locator("[data-testid=stStatusWidget]").count():
+                return next((id_ for id_, caption in now if caption != self.truth[id_]), "")
+            last = now
+        raise AssertionError("the page does not come to rest")
+
     def wait_for_other_than(self, before: list[tuple[str, str]]) -> list[tuple[str, str]]:
         """What is shown once it differs from what was shown and the page has come to rest."""
         end = time.monotonic() + PATIENCE_S
@@ -87,9 +104,12 @@ class Person:
 def name_groups(person: Person) -> None:
     """The first groups of look-alikes: others are clicked off, the majority is named."""
     page = person.page
+    go_on = page.get_by_role("button", name="Go on with suggestions")
     person.click(page.locator("[data-testid=stButtonGroup]").get_by_text("Look-alikes"), "order")
     now = person.wait_for_other_than(person.shown())
     for _ in range(_GROUPS):
+        if go_on.count():
+            return
         labels = Counter(person.truth[id_] for id_, _ in now)
         label, number = labels.most_common(1)[0]
         if number / len(now) < _MAJORITY or person.page.locator(".tile.selected").count() != len(now):
@@ -105,21 +125,24 @@ def go_through_suggestions(person: Person) -> None:
     """Page by page, surest first: wrong ones get their class, the rest is accepted."""
     page = person.page
     before = person.shown()
-    person.click(page.locator("[data-testid=stButtonGroup]").get_by_text("By suggestion"), "order")
+    go_on = page.get_by_role("button", name="Go on with suggestions")
+    by_suggestion = page.locator("[data-testid=stButtonGroup]").get_by_text("By suggestion")
+    person.click(go_on if go_on.count() else by_suggestion, "order")
     now = person.wait_for_other_than(before)
     while now:
         if not person.careful and accept_rest(person):
             return
-        wrong = [id_ for id_, caption in now if caption != person.truth[id_]]
-        for id_ in wrong:
-            tile = page.locator(f".tile[data-id='{id_}'] .face")
+        while wrong := person.first_wrong():
+            tile = page.locator(f".tile[data-id='{wrong}'] .face")
             tile.scroll_into_view_if_needed()
             tile.hover()
             person.actions["(pointing)"] += 1
-            person.name(person.truth[id_], "corrected")
-        if not wrong:
-            page.locator(".tile .face").first.hover()
-            person.actions["(pointing)"] += 1
+            person.name(person.truth[wrong], "corrected")
+        now = person.shown()
+        if not now:  # all of the page were corrected
+            now = person.wait_for_other_than(now)
+            continue
+        page.locator(".tile .face").first.hover()
         person.press("Enter", "pages accepted")
         now = person.wait_for_other_than(now)
 
@@ -157,8 +180,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--by-hand", action="store_true")
     parser.add_argument("--careful", action="store_true")
     options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # a trainer may outlive the app
-        home = Path(folder)
+    prepare()
+    with temporary_home() as home:
         truth = put_flat(home / "flat", options.data, options.set)
         with app_in_browser(home) as page:
             bring_in(page, sorted((home / "flat").iterdir()))

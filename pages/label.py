@@ -1,14 +1,17 @@
 """Label: choose many pictures at once and say what they show."""
 
+from dataclasses import replace
+
 import streamlit as st
 
 from imgtag.core.words import percent
 from imgtag.data import history
 from imgtag.data.dataset import UNSORTED, Picture, look
-from imgtag.ui.assistant import ADDED, Arranged, arranged, order_choice
+from imgtag.ui.assistant import arranged
 from imgtag.ui.classes import add_class_form, described, undo_button
 from imgtag.ui.grid import PAGE_SIZE, Tile, sort_grid, tile
 from imgtag.ui.navigation import link, require_project
+from imgtag.ui.orders import ADDED, Arranged, order_choice
 from imgtag.ui.similar import similar_area
 from imgtag.ui.sorting import carry_out, follow_others, targets_of
 from imgtag.ui.suggestions import offer_names, offer_to_sort
@@ -76,17 +79,18 @@ def as_tile(picture: Picture) -> Tile:
     """A picture with what is said about it: the classes it came under, or the one that is suggested."""
     if picture.id in in_doubt:
         return tile(project, picture.id, picture.name, "Which one?", " or ".join(in_doubt[picture.id]) + "?")
-    name, chance = view.tags.get(picture.id, ("", 0.0))
-    return tile(
-        project, picture.id, picture.name, project.display_name(name) if name else "", percent(chance) if name else ""
-    )
+    if picture.id not in view.tags:
+        return tile(project, picture.id, picture.name)
+    name, chance = view.tags[picture.id]
+    made = tile(project, picture.id, picture.name, project.display_name(name), percent(chance), proposal=name)
+    return replace(made, changed=picture.id in view.changed)
 
 
 if view.pictures:
     sort_grid(
         [as_tile(p) for p in view.pictures[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]],
         targets_of(project, dataset),
-        lambda step: carry_out(project, step, {id_: name for id_, (name, _) in view.tags.items()}),
+        lambda step: carry_out(project, step),
         key=f"grid {project.name}",
         label="Pictures to sort",
         place=shown,

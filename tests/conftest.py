@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,16 +12,18 @@ from imgtag.data.projects import Project, create_project
 from imgtag.training.runs import Run, find_run
 from tests import prepared
 from tests.drawing import picture, write_tree
+from tests.trainers import end_processes_of
 
 PER_CLASS = 12
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A home folder (IMGTAG_HOME) for this test alone; it does not exist yet, as with a new user."""
     folder = tmp_path / "home"
     monkeypatch.setenv("IMGTAG_HOME", str(folder))
-    return folder
+    yield folder
+    end_processes_of(folder)
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ def prediction_grid(
         if step.action == "similar":
             ask_why(project, step.ids[0])
         else:
-            carry_out(project, step, {p.sha256: p.predicted for p in left}, decides=True)
+            carry_out(project, step, decides=True)
 
     if left:
         sort_grid(
@@ -159,4 +159,5 @@ def prediction_tile(run: Run, p: Prediction, names: Mapping[str, str]) -> Tile:
     else:
         caption, note = f"said {said}", f"is {names[p.label]} ({percent(p.label_probability)})"
     title = p.path.rpartition("/")[2]
-    return tile(run.project, p.sha256, title, caption, note, "right" if p.right else "wrong")
+    mark = "right" if p.right else "wrong"
+    return tile(run.project, p.sha256, title, caption, note, mark=mark, proposal=p.predicted)

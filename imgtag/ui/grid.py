@@ -64,6 +64,8 @@ _WORDS = {
     "fate_restore": "✓ restored",
     "fate_keep": "✓ kept",
     "decided": "✓ decided",
+    "changed": "The proposal has changed with what you corrected.",
+    "look_again": "Some proposals have just changed: look again, then press Enter.",
 }
 
 
@@ -96,7 +98,10 @@ _one_after_the_other = threading.Lock()
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture of a grid. `mark` is "right", "wrong" or empty."""
+    """One picture of a grid. `mark` is "right", "wrong" or empty.
+
+    proposal: the class that its caption proposes; changed: it has another one than when its page was opened.
+    """
 
     id: str
     src: str
@@ -106,6 +111,8 @@ class Tile:
     caption: str = ""
     note: str = ""
     mark: str = ""
+    proposal: str = ""
+    changed: bool = False
 
 
 @dataclass(frozen=True)
@@ -124,19 +131,23 @@ class Step:
     "trash", "similar" (show what looks like this one) or "undo".
 
     seen: the class that the pictures had where they were chosen, "" for unsorted; None where classes were mixed.
+    proposed: for "accept", what the tiles proposed when it was pressed, in the order of `ids`.
     """
 
     action: str
     ids: tuple[str, ...]
     target: str
     seen: str | None
+    proposed: tuple[str, ...] = ()
 
 
-def tile(project: Project, id_: str, title: str, caption: str = "", note: str = "", mark: str = "") -> Tile:
+def tile(
+    project: Project, id_: str, title: str, caption: str = "", note: str = "", *, mark: str = "", proposal: str = ""
+) -> Tile:
     """A tile for a picture of a project; the thumbnail comes from our own cached route."""
     here = f"/api/projects/{quote(project.name, safe='')}"
     src = f"{here}/thumb/{id_}"
-    return Tile(id_, src, f"{src}?size=large", f"{here}/facts/{id_}", title, caption, note, mark)
+    return Tile(id_, src, f"{src}?size=large", f"{here}/facts/{id_}", title, caption, note, mark, proposal)
 
 
 def show_grid(tiles: Sequence[Tile], *, key: str, label: str, size: int = 128, whole: bool = False) -> None:
@@ -190,7 +201,8 @@ def sort_grid(
                 window, last = st.session_state.get(_applied(key), ("", 0))
                 if seq > (last if window == log["window"] else 0):
                     st.session_state[_applied(key)] = (log["window"], seq)
-                    apply(Step(entry["action"], tuple(entry["ids"]), entry["target"], entry["seen"]))
+                    proposed = tuple(entry.get("proposed") or ())
+                    apply(Step(entry["action"], tuple(entry["ids"]), entry["target"], entry["seen"], proposed))
 
     window, last = st.session_state.get(_applied(key), ("", 0))
     more = {

@@ -28,11 +28,9 @@ def targets_of(project: Project, dataset: Dataset) -> list[Target]:
     return sorted(targets, key=lambda t: t.key or len(targets) + 9)
 
 
-def carry_out(
-    project: Project, step: Step, suggested: Mapping[str, str] | None = None, *, decides: bool = False
-) -> None:
+def carry_out(project: Project, step: Step, *, decides: bool = False) -> None:
     """Do one step. What the grid cannot know leaves a message: what was taken back, and what was left alone; the rest
-    the grid says itself, at once. suggested: the class that each picture's tile proposes, by id.
+    the grid says itself, at once.
 
     decides: the labels were in question, so that what is chosen now is not asked again.
     """
@@ -41,7 +39,7 @@ def carry_out(
         return
     try:
         named = {"who": who(), **({"decided": "yes"} if decides else {})}
-        if words := _carried_out(project, step, suggested or {}, named):
+        if words := _carried_out(project, step, named):
             flash(words)
     except ImgtagError as error:
         flash_error(error)
@@ -68,9 +66,9 @@ def _similar(project: Project) -> str:
     return f"similar to {project.name}"
 
 
-def _carried_out(project: Project, step: Step, suggested: Mapping[str, str], named: Mapping[str, str]) -> str:
+def _carried_out(project: Project, step: Step, named: Mapping[str, str]) -> str:
     if step.action == "accept":
-        labels = {id_: suggested[id_] for id_ in step.ids if id_ in suggested}
+        labels = {id_: label for id_, label in zip(step.ids, step.proposed, strict=False) if label}
         done = edits.sort_pictures(project, labels, seen=step.seen, accepted="yes", **named)
         return _left_alone(project, f"{count(done.moved, 'suggestion')} accepted.", done)
     if step.action == "undo":

@@ -9,9 +9,9 @@ from imgtag.data import edits
 from imgtag.data.dataset import Dataset
 from imgtag.data.projects import Project
 from imgtag.data.suggestions import accept_names, names_tell
-from imgtag.ui.assistant import begin_with_look_alikes
 from imgtag.ui.errors import shown_errors
 from imgtag.ui.navigation import go
+from imgtag.ui.orders import ALIKE, change_order
 from imgtag.ui.text import literal
 from imgtag.ui.who import who
 from imgtag.ui.widgets import flash
@@ -32,7 +32,7 @@ def offer_to_sort(project: Project, dataset: Dataset) -> None:
             with shown_errors():
                 done = edits.unsort_class(project, name, who=who())
                 flash(f"{count(done.moved, 'picture')} wait to be sorted. This can be undone.")
-                begin_with_look_alikes(project)
+                change_order(project, ALIKE)
                 go("label")
 
 

@@ -58,11 +58,10 @@ def suspects_area(project: Project, dataset: Dataset) -> None:
         "now. Point at one: Enter takes the proposal, 0 keeps the label, Delete trashes it, a number gives it another "
         "class. What you decide is not asked again, and can be undone."
     )
-    proposals = {s.id: s.suggested for s in page}
     sort_grid(
         [_tile(project, dataset, s) for s in page],
         targets_of(project, dataset),
-        lambda step: carry_out(project, step, proposals, decides=True),
+        lambda step: carry_out(project, step, decides=True),
         key=f"suspects grid {project.name}",
         label="Labels that look wrong",
         place=None,
@@ -89,4 +88,4 @@ def _tile(project: Project, dataset: Dataset, suspect: Suspect) -> Tile:
     note = f"is in {project.display_name(suspect.label)}"
     if suspect.twin:
         note += f"; nearly the same picture is in {project.display_name(suspect.twin)}"
-    return tile(project, suspect.id, name, proposal, note)
+    return tile(project, suspect.id, name, proposal, note, proposal=suspect.suggested)

@@ -28,17 +28,20 @@ def worked_out(
     *,
     title: str = "The suggestions",
     older: bool = True,
+    quiet: bool = False,
 ) -> Any:
     """The result of some work for this state of the data; None while there is none.
 
     older: the result for another state will do while it is worked out again. title: what is worked out, in words.
+    quiet: nobody waits for it, and nothing is said until it is there.
     """
     kept = last_result(project, kind)
     if kept and kept[0] == state:
         return kept[1]
     name = f"{kind} {project.path}"
     job = find_job(name) or start_job(name, title, lambda job: (state, work(job)))
-    job.wait(_QUICK_S)
+    if not quiet:
+        job.wait(_QUICK_S)
     if job.finished:
         forget_job(name)
         if job.error:
@@ -46,7 +49,10 @@ def worked_out(
             return None
         kept = st.session_state[_kept_key(project, kind)] = job.result
     if not kept or kept[0] != state:
-        watch_job(name)
+        if quiet:
+            _await_job(name)
+        else:
+            watch_job(name)
     return kept[1] if kept and (older or kept[0] == state) else None
 
 
@@ -77,6 +83,13 @@ def watch_job(name: str, stop: str = "") -> None:
     job_progress(job)
     if stop and st.button(stop, key=f"stop {name}", icon=":material/stop:"):
         job.stop()
+
+
+@st.fragment(run_every=0.3)
+def _await_job(name: str) -> None:
+    job = find_job(name)
+    if job is None or job.finished:
+        st.rerun()
 
 
 def get_ready(project: Project, dataset: Dataset) -> None:

@@ -97,3 +97,29 @@ def test_look_alikes_are_named_and_suggestions_corrected_and_accepted(
     page.get_by_role("button", name="Accept the rest: 10").click()
     until(lambda: not look(shapes).unsorted, seconds=30)
     expect(page.get_by_text("All sorted")).to_be_visible()
+
+
+def test_what_is_not_decided_yet_follows_what_was_corrected(
+    page: Page, server: Server, ready: Path, shapes: Project
+) -> None:
+    edits.add_class(shapes, "triangle")
+    drawn = {f"green-{n:02}.png": picture("green", 100 + n, shape="triangle") for n in range(24)}
+    drawn |= {f"blue-{n:02}.png": picture("blue", 100 + n, shape="square") for n in range(4)}
+    write_tree(shapes.unsorted, drawn)
+    page.goto(f"{server.address}/label?project=toys")
+    order(page, "By suggestion").click()
+    tiles = page.get_by_role("group", name="Pictures to sort").locator(".tile")
+    expect(tiles).to_have_count(28, timeout=90_000)
+    green = page.locator(".tile", has=page.locator("img[alt^='green']"))
+    expect(green.locator("b", has_text="triangle")).to_have_count(0)  # a class without pictures is not suggested
+    page.wait_for_timeout(600)
+    for left in (27, 26, 25):
+        green.first.hover()
+        page.keyboard.press("3")
+        expect(tiles).to_have_count(left)
+    expect(green.locator("b", has_text="triangle")).to_have_count(21)
+    expect(page.locator(".tile.changed")).to_have_count(21)
+    page.wait_for_timeout(600)  # what has just changed is not accepted unread
+    page.keyboard.press("Enter")
+    until(lambda: not look(shapes).unsorted, seconds=30)
+    assert look(shapes).counts == {"circle": 12, "square": 16, "triangle": 24}

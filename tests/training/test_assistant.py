@@ -8,7 +8,16 @@ import numpy as np
 import pytest
 
 from imgtag.data.dataset import Picture
-from imgtag.training.assistant import Reliability, Suggestions, cross_validate, look_alikes, most_like, suggest
+from imgtag.training.assistant import (
+    Reliability,
+    Suggestions,
+    cross_validate,
+    fitted_head,
+    look_alikes,
+    most_like,
+    suggest,
+    suggest_again,
+)
 
 CLASSES = ("ant", "bee", "cat")
 
@@ -66,7 +75,11 @@ def test_reliability_counts_what_is_sure_enough() -> None:
 def test_least_sure_comes_first() -> None:
     chances = np.array([[0.9, 0.1, 0.0], [0.4, 0.35, 0.25], [0.5, 0.2, 0.3]], np.float32)
     nothing = Reliability(np.zeros(0, np.float32), np.zeros(0, bool))
-    assert Suggestions(("sure", "torn", "open"), CLASSES, chances, nothing).least_sure() == ["torn", "open", "sure"]
+    assert Suggestions(("sure", "torn", "open"), CLASSES, chances, nothing, 0.1).least_sure() == [
+        "torn",
+        "open",
+        "sure",
+    ]
 
 
 @pytest.mark.parametrize("number", [0, 1, 7])
@@ -87,6 +100,44 @@ def test_thin_classes_are_not_suggested_and_unseen_pictures_are_left_out() -> No
     assert found.classes == ("ant", "bee")
     assert len(found.ids) == 29
     assert suggest(known, [], features) is None
+
+
+def test_suggestions_follow_corrections_in_one_fit_as_if_all_were_worked_out_anew() -> None:
+    pictures, features = planted(90)
+    known = [p for p in pictures[:30] if p.label != "cat"]
+    before = suggest(known, [p.id for p in pictures[30:]], features)
+    assert before
+    assert before.classes == ("ant", "bee")
+    corrected = [*known, *[p for p in pictures[30:] if p.label == "cat"][:3]]
+    asked = [p.id for p in pictures[30:] if p not in corrected]
+    again = suggest_again(before, corrected, asked, features)
+    assert again
+    assert set(again.classes) == {"ant", "bee", "cat"}
+    assert again.ids == tuple(asked)
+    assert again.reliability is before.reliability
+    label = {p.id: p.label for p in pictures}
+    assert all(label[i] == name for name, rows in again.by_class().items() for i, _ in rows)
+    anew = suggest(corrected, asked, features)
+    assert anew
+    assert (anew.chances.argmax(axis=1) == again.chances.argmax(axis=1)).all()
+    assert suggest_again(before, [], asked, features) is None
+    assert suggest_again(before, corrected, [], features) is None
+
+
+def test_evened_out_a_small_class_is_asked_for_more_often() -> None:
+    random = np.random.default_rng(0)
+    rows = random.normal(size=(220, 6)).astype(np.float32)
+    labels = np.array([0] * 200 + [1] * 20)
+    rows[labels == 1, 0] += 1.5
+    plain, evened = (fitted_head(rows, labels, 2, 0.01, evened=e).probabilities(rows) for e in (False, True))
+    assert evened[:, 1].mean() > 1.5 * plain[:, 1].mean()
+
+
+def test_the_first_groups_show_different_things() -> None:
+    pictures, features = planted(180)
+    label = {p.id: p.label for p in pictures}
+    groups = look_alikes([p.id for p in pictures], features)
+    assert {label[group[0]] for group in groups[:3]} == {"ant", "bee", "cat"}
 
 
 def test_look_alikes_are_mostly_of_one_class_and_nobody_is_forgotten() -> None:

@@ -41,7 +41,7 @@ from imgtag.training.recipes import make_recipe
 from imgtag.training.runs import Run, create_run, list_runs
 from tests.drawing import picture, write_tree
 from tests.prepared import ROW, link_backbones, many_pictures, toss_coins
-from tests.trainers import no_trainer_left, until  # noqa: F401 -- a fixture
+from tests.trainers import until
 
 MANY = 170  # pictures a class: more than the 256 of a shard, so that a kill leaves some of them cached
 

@@ -9,7 +9,7 @@ from imgtag.training import ahead
 from imgtag.training.jobs import _children, look_ahead
 from imgtag.training.looker import main
 from tests.drawing import picture, write_tree
-from tests.trainers import no_trainer_left, until  # noqa: F401 -- a fixture
+from tests.trainers import until
 
 
 def test_it_looks_at_what_nobody_has_seen(ready: object, shapes: Project) -> None:

@@ -19,7 +19,7 @@ from imgtag.training.model import load_model
 from imgtag.training.recipes import make_recipe
 from imgtag.training.runs import Run
 from tests.prepared import ROW, toss_coins
-from tests.trainers import no_trainer_left, until  # noqa: F401 -- a fixture
+from tests.trainers import until
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are read from /proc")
 

@@ -69,12 +69,22 @@ def test_what_is_refused_is_said_with_its_reason(step: Step, reason: str, shapes
 
 def test_decisions_about_labels_in_question_are_remembered(shapes: Project) -> None:
     first, second, third = ids(shapes, "circle")[:3]
-    carry_out(shapes, Step("keep", (first,), "", None), {first: "square"}, decides=True)
-    carry_out(shapes, Step("accept", (second,), "", None), {second: "square"}, decides=True)
-    carry_out(shapes, Step("move", (third,), "square", None), {}, decides=True)
+    carry_out(shapes, Step("keep", (first,), "", None), decides=True)
+    carry_out(shapes, Step("accept", (second,), "", None, ("square",)), decides=True)
+    carry_out(shapes, Step("move", (third,), "square", None), decides=True)
     assert history.decided(shapes) == {first: "circle", second: "square", third: "square"}
     carry_out(shapes, Step("undo", (), "", None), decides=True)
     assert third not in history.decided(shapes)
+
+
+def test_accepted_is_what_was_proposed_where_it_was_pressed(shapes: Project) -> None:
+    first, second, third = ids(shapes, "circle")[:3]
+    carry_out(shapes, Step("accept", (first, second, third), "", "circle", ("square", "", "square")))
+    assert {i: look(shapes).by_id[i].label for i in (first, second, third)} == {
+        first: "square",
+        second: "circle",
+        third: "square",
+    }
 
 
 def test_targets_have_names_to_show_numbers_and_keys(shapes: Project) -> None:

@@ -9,7 +9,9 @@ function act(state, action, ids = [], target = "") {
   state.note = "";
   const seen = state.data.place;
   state.log = state.log.filter((entry) => entry.seq > state.applied);
-  state.log.push({ seq: ++state.seq, action, ids, target, seen });
+  // What is accepted is what stood there when it was pressed, whatever Python would propose by then.
+  const proposed = action === "accept" ? ids.map((id) => state.items.find((item) => item.id === id)?.proposal ?? "") : [];
+  state.log.push({ seq: ++state.seq, action, ids, target, seen, proposed });
   const leaves = !["undo", "similar"].includes(action) && (["trash", "accept", "keep"].includes(action) || target !== seen);
   if (leaves) {
     const fate = fateOf(state, action, target);
@@ -123,7 +125,7 @@ function commands(state) {
   const { words } = state.data;
   const trash = () => act(state, "trash", chosenOnes(state));
   state.back = button("undo", words.undo, () => act(state, "undo"));
-  state.accept = button("accept", "", () => act(state, "accept", acceptable(state)));
+  state.accept = button("accept", "", () => { if (!justReworded(state)) act(state, "accept", acceptable(state)); });
   state.keep = button("", words.keep, () => act(state, "keep", chosenOnes(state)));
   state.similar = button("similar", words.similar, () => act(state, "similar", chosenOnes(state).slice(0, 1)));
   return [state.accept, state.keep, dropTarget(button("trash", words.trash, trash), trash), state.back, state.similar];

@@ -108,6 +108,14 @@ function pointAt(state, id, event) {
 
 function justArrived(state) { return performance.now() - (state.arrived ?? -1e9) < 400; }
 
+// A proposal that has changed a moment before nobody has read.
+function justReworded(state) {
+  if (performance.now() - (state.reworded ?? -1e9) > 400) return false;
+  state.note = state.data.words.look_again;
+  paint(state);
+  return true;
+}
+
 const STEPS = { ArrowLeft: () => -1, ArrowRight: () => 1, ArrowUp: (n) => -n, ArrowDown: (n) => n,
   Home: () => -1e9, End: () => 1e9 };
 
@@ -127,7 +135,7 @@ function onKey(state, event) {
   else if (key === "Escape") { done = state.chosen.size > 0; chooseNone(state); }  // with nothing chosen it is for a dialog around us
   else if (key === " ") openViewer(state, state.focus);
   else if (justArrived(state) && /^(Enter|Delete|Backspace|[0-9])$/.test(key)) done = true;  // nobody has seen these yet
-  else if (key === "Enter" && state.data.accepts) { if (!event.repeat) act(state, "accept", acceptable(state)); }
+  else if (key === "Enter" && state.data.accepts) { if (!event.repeat && !justReworded(state)) act(state, "accept", acceptable(state)); }
   else if (key === "Enter") state.focus && click(state, state.focus, event);
   else if (event.repeat) done = false;  // a key held down must not sort or trash one picture after the other
   else if (key === "Delete" || key === "Backspace") act(state, "trash", subject(state));

@@ -15,11 +15,34 @@ function button(className, text, onclick, label) {
   return made;
 }
 
-// A tile whose picture, words and mode are unchanged is used again: nothing flickers, the focus stays.
+// What a tile says below its picture; returns whether that has changed under the eyes of somebody.
+function tell(state, tile, item) {
+  const words = JSON.stringify([item.caption, item.note, item.changed]);
+  if (tile.dataset.words === words) return false;
+  const before = tile.dataset.words;
+  tile.dataset.words = words;
+  const face = tile.firstChild;
+  face.querySelector(".caption")?.remove();
+  if (item.caption) {
+    const caption = element("span", "caption");
+    caption.append(element("b", "", item.caption));
+    if (item.note) caption.append(element("span", "", item.note));
+    face.append(caption);
+  }
+  tile.classList.toggle("changed", Boolean(item.changed));
+  face.title = [item.title, item.note, item.changed && state.data.words.changed].filter(Boolean).join("\n");
+  return before !== undefined && JSON.parse(before)[0] !== item.caption;
+}
+
+// A tile whose picture and mode are unchanged is used again: nothing flickers, the focus stays.
 function tileOf(state, item) {
   const kept = state.tiles.get(item.id);
-  const looks = JSON.stringify([item, state.data.mode]);
-  if (kept && kept.dataset.looks === looks) return kept;
+  const { caption, note, proposal, changed, ...picture } = item;
+  const looks = JSON.stringify([picture, state.data.mode]);
+  if (kept && kept.dataset.looks === looks) {
+    if (tell(state, kept, item)) state.reworded = performance.now();
+    return kept;
+  }
   const tile = element("div", "tile");
   tile.dataset.id = item.id;
   tile.dataset.looks = looks;
@@ -36,16 +59,10 @@ function tileOf(state, item) {
   frame.append(image);
   if (item.mark) frame.append(element("span", `mark ${item.mark}`, item.mark === "right" ? "✓" : "✗"));
   face.append(frame);
-  if (item.caption) {
-    const caption = element("span", "caption");
-    caption.append(element("b", "", item.caption));
-    if (item.note) caption.append(element("span", "", item.note));
-    face.append(caption);
-  }
   tile.append(face);
+  tell(state, tile, item);
   if (strip) return tile;
   face.type = "button";
-  face.title = [item.title, item.note].filter(Boolean).join("\n");
   if (!state.sorts) {
     face.onclick = () => openViewer(state, item.id);
     return tile;
