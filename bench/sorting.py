@@ -143,7 +143,14 @@ def go_through_suggestions(person: Person) -> None:
             now = person.wait_for_other_than(now)
             continue
         page.locator(".tile .face").first.hover()
-        person.press("Enter", "pages accepted")
+        page.wait_for_timeout(_PAUSE_MS)
+        if person.shown() != now:  # a proposal has just changed, and says so
+            continue
+        page.keyboard.press("Enter")
+        person.actions["pages accepted"] += 1
+        page.wait_for_timeout(200)
+        if page.get_by_text("Some proposals have just changed").count():
+            continue
         now = person.wait_for_other_than(now)
 
 

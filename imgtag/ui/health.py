@@ -11,6 +11,7 @@ from imgtag.core.settings import limit
 from imgtag.core.words import count
 from imgtag.data import edits, history
 from imgtag.data.background import Job
+from imgtag.data.crops import MOST_PICTURES
 from imgtag.data.dataset import Dataset, Picture
 from imgtag.data.health import Health, check
 from imgtag.data.leaks import close_leaks, leaks_closed, reopen_leaks
@@ -66,6 +67,11 @@ def _show(project: Project, dataset: Dataset, found: Health) -> None:
     if found.usual:
         listed = ", ".join(_WHY[kind] for kind in found.usual)
         st.caption(f"Many of these pictures are {listed}: that is their kind, so they are not listed.")
+    if found.checked > MOST_PICTURES:
+        st.caption(
+            f"Of more than {MOST_PICTURES:,} pictures, only copies that were saved again, resized or mirrored are "
+            "found, not parts that were cut out of another picture."
+        )
     if not thin and not any(what for what, _ in things):
         st.success(f"All {count(found.checked, 'picture')} are fine.", icon=":material/task_alt:")
     if leaks_closed(project):

@@ -12,7 +12,7 @@ from imgtag.data.projects import Project
 from imgtag.training import ahead
 from imgtag.ui.accepting import LEAST
 from imgtag.ui.orders import CLASS, Arranged, change_order
-from imgtag.ui.waiting import last_result, worked_out
+from imgtag.ui.waiting import keep_result, last_result, worked_out
 
 _ENOUGH = 8  # named groups; on boats-small, more of them saved nothing
 
@@ -82,8 +82,8 @@ def _groups(project: Project, unsorted: Sequence[str]) -> tuple[str, list[list[s
     """The network whose features tell what looks alike, and the groups.
 
     They stay as they are while they are sorted, until most of the pictures have found their place. When the better
-    network has looked at all pictures, those behind the shown group are made anew: boats-small took a twentieth fewer
-    actions then.
+    network has looked at all pictures, they are made anew (boats-small took a twentieth fewer actions then), but the
+    group that somebody looks at stays.
     """
     there = set(unsorted)
     network = ahead.seen_by(project, unsorted).name
@@ -92,19 +92,25 @@ def _groups(project: Project, unsorted: Sequence[str]) -> tuple[str, list[list[s
     still = sum(i in there for group in before[1] for i in group)
     good = 2 * still > len(unsorted) > 0
     state = kept[0] if kept and good and before[0] == network else hash((tuple(unsorted), network))
-    shown = st.session_state.get(_shown(project), []) if good else []
-    found = worked_out(
-        project, "look-alikes", state, lambda _: (network, _group(project, unsorted, shown)), quiet=bool(shown)
-    )
+    found = worked_out(project, "look-alikes", state, lambda _: (network, _group(project, unsorted)), quiet=good)
+    shown = st.session_state.get(_shown(project), [])
+    if found and found is not before and any(i in there for i in shown):
+        found = (network, behind(shown, found[1]))
+        keep_result(project, "look-alikes", found)
     return found or before
 
 
-def _group(project: Project, ids: Sequence[str], first: Sequence[str]) -> list[list[str]]:
-    """Groups of these pictures, behind one that stays as it is, if any."""
+def behind(shown: Sequence[str], groups: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The groups behind the one that is shown, without its pictures."""
+    inside = set(shown)
+    others = ([i for i in group if i not in inside] for group in groups)
+    return [list(shown), *(group for group in others if group)]
+
+
+def _group(project: Project, ids: Sequence[str]) -> list[list[str]]:
     from imgtag.training import assistant
 
-    others = [i for i in ids if i not in set(first)]
-    return [*([list(first)] if first else []), *assistant.look_alikes(others, ahead.seen(project, others))]
+    return assistant.look_alikes(ids, ahead.seen(project, ids))
 
 
 def _shown(project: Project) -> str:

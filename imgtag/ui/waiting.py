@@ -62,6 +62,12 @@ def last_result(project: Project, kind: str) -> tuple[int, Any] | None:
     return kept
 
 
+def keep_result(project: Project, kind: str, result: Any) -> None:
+    """Change what was worked out last, for the state that it was worked out for."""
+    state, _ = st.session_state[_kept_key(project, kind)]
+    st.session_state[_kept_key(project, kind)] = (state, result)
+
+
 def forget_result(project: Project, kind: str) -> None:
     """Have it worked out anew, whatever the state."""
     st.session_state.pop(_kept_key(project, kind), None)

@@ -119,7 +119,7 @@ def test_what_is_not_decided_yet_follows_what_was_corrected(
         expect(tiles).to_have_count(left)
     expect(green.locator("b", has_text="triangle")).to_have_count(21)
     expect(page.locator(".tile.changed")).to_have_count(21)
-    page.wait_for_timeout(600)  # what has just changed is not accepted unread
+    page.wait_for_timeout(1200)  # what has just changed is not accepted unread
     page.keyboard.press("Enter")
     until(lambda: not look(shapes).unsorted, seconds=30)
     assert look(shapes).counts == {"circle": 12, "square": 16, "triangle": 24}

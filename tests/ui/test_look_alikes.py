@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from imgtag.data.projects import Project
-from imgtag.ui.look_alikes import open_groups
+from imgtag.ui.look_alikes import behind, open_groups
 
 GROUPS = [list("abcdefgh"), list("mnop"), list("xy")]
 ALL = set("abcdefghmnopxy")
@@ -29,3 +29,7 @@ def test_a_group_whose_pictures_go_one_by_one_keeps_its_place_until_it_is_empty(
             assert named == 0
     assert groups[0] == (GROUPS[1], GROUPS[1])
     assert named == 1
+
+
+def test_groups_that_are_made_anew_come_behind_the_one_that_is_looked_at() -> None:
+    assert behind(list("mnx"), GROUPS) == [list("mnx"), list("abcdefgh"), list("op"), list("y")]

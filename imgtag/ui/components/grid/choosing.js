@@ -110,7 +110,7 @@ function justArrived(state) { return performance.now() - (state.arrived ?? -1e9)
 
 // A proposal that has changed a moment before nobody has read.
 function justReworded(state) {
-  if (performance.now() - (state.reworded ?? -1e9) > 400) return false;
+  if (performance.now() - (state.reworded ?? -1e9) > 1000) return false;
   state.note = state.data.words.look_again;
   paint(state);
   return true;
