@@ -93,11 +93,20 @@ def _groups(project: Project, unsorted: Sequence[str]) -> tuple[str, list[list[s
     good = 2 * still > len(unsorted) > 0
     state = kept[0] if kept and good and before[0] == network else hash((tuple(unsorted), network))
     found = worked_out(project, "look-alikes", state, lambda _: (network, _group(project, unsorted)), quiet=good)
-    shown = st.session_state.get(_shown(project), [])
-    if found and found is not before and any(i in there for i in shown):
-        found = (network, behind(shown, found[1]))
-        keep_result(project, "look-alikes", found)
-    return found or before
+    return _keep_shown(project, found or before, there)
+
+
+def _keep_shown(project: Project, found: tuple[str, list[list[str]]], there: Set[str]) -> tuple[str, list[list[str]]]:
+    """These groups; where they are not those that were drawn last, behind the group that was drawn last."""
+    drawn = f"drawn groups {project.name}"
+    network, groups = found
+    if groups is not st.session_state.get(drawn):
+        shown = st.session_state.get(_shown(project), [])
+        if network and any(i in there for i in shown):
+            groups = behind(shown, groups)
+            keep_result(project, "look-alikes", (network, groups))
+        st.session_state[drawn] = groups
+    return network, groups
 
 
 def behind(shown: Sequence[str], groups: Sequence[Sequence[str]]) -> list[list[str]]:

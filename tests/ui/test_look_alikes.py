@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
+import streamlit as st
+
 from imgtag.data.projects import Project
-from imgtag.ui.look_alikes import behind, open_groups
+from imgtag.ui.look_alikes import _keep_shown, behind, open_groups
+
+
+@pytest.fixture(autouse=True)
+def new_session() -> None:
+    st.session_state.clear()
+
 
 GROUPS = [list("abcdefgh"), list("mnop"), list("xy")]
 ALL = set("abcdefghmnopxy")
@@ -33,3 +42,18 @@ def test_a_group_whose_pictures_go_one_by_one_keeps_its_place_until_it_is_empty(
 
 def test_groups_that_are_made_anew_come_behind_the_one_that_is_looked_at() -> None:
     assert behind(list("mnx"), GROUPS) == [list("mnx"), list("abcdefgh"), list("op"), list("y")]
+
+
+def test_new_groups_never_replace_the_one_on_the_screen_whenever_they_come(project: Project) -> None:
+    kept, shown = "worked out: look-alikes toys", "shown group toys"
+    first = ("quick", [list("abcdefgh"), list("mnop"), list("xy")])
+    st.session_state[kept] = (1, first)
+    assert _keep_shown(project, first, ALL) == first
+    st.session_state[shown] = first[1][1]
+    better = ("better", [list("xya"), list("bcmn"), list("defghop")])
+    st.session_state[kept] = (2, better)  # adopted by a run of the page that was cut off before it drew anything
+    expected = ("better", [list("mnop"), list("xya"), list("bc"), list("defgh")])
+    assert _keep_shown(project, better, ALL) == expected
+    assert st.session_state[kept] == (2, expected)
+    st.session_state[shown] = expected[1][1]
+    assert _keep_shown(project, st.session_state[kept][1], ALL) == expected  # they stay as they are from then on
