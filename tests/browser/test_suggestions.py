@@ -24,10 +24,9 @@ def order(page: Page, name: str) -> Locator:
 
 def from_the_first(tiles: Locator, number: int) -> tuple[float, float]:
     """How far a tile stands from the first one, in pixels."""
-    first, other = tiles.first.bounding_box(), tiles.nth(number).bounding_box()
-    assert first
-    assert other
-    return other["x"] - first["x"], other["y"] - first["y"]
+    measure = "(all, n) => [0, n].map(i => all[i].getBoundingClientRect()).map(b => [b.x, b.y])"
+    (x0, y0), (x, y) = tiles.evaluate_all(measure, number)  # in one look: the page may scroll
+    return x - x0, y - y0
 
 
 # From within the page, since a test under load comes too late. Components live in shadow roots.
@@ -109,7 +108,7 @@ def test_what_is_not_decided_yet_follows_what_was_corrected(
     page.goto(f"{server.address}/label?project=toys")
     order(page, "By suggestion").click()
     tiles = page.get_by_role("group", name="Pictures to sort").locator(".tile")
-    expect(tiles).to_have_count(28, timeout=90_000)
+    expect(tiles.locator("b")).to_have_count(28, timeout=90_000)  # as they came, there are 28 as well
     green = page.locator(".tile", has=page.locator("img[alt^='green']"))
     expect(green.locator("b", has_text="triangle")).to_have_count(0)  # a class without pictures is not suggested
     page.wait_for_timeout(600)

@@ -128,7 +128,8 @@ def check_export(run: Run, form: Format, folder: Path, odd: Path) -> None:
     assert theirs.pop()["error"]
     for a, b in zip(ours, theirs, strict=True):
         assert (b["file"], b["error"], b["unknown"]) == (a.file, None, a.unknown)
-        assert chances(b) == pytest.approx(chances(a.as_dict()), abs=0.05), a.file
+        # These are like nothing it has learnt; where the app computes in bf16, they differ more than photographs.
+        assert chances(b) == pytest.approx(chances(a.as_dict()), abs=0.1), a.file
     assert list((run.project.cache / "export" / run.id).glob(".making*")) == []
 
 
