@@ -27,6 +27,7 @@ from imgtag.serving.graph import graph_inputs, graph_of
 from imgtag.serving.handing_out import export_model, export_to, find_format, last_export
 from imgtag.serving.predictor import load_predictor
 from imgtag.serving.verifying import Agreement, compare
+from imgtag.training import extractor
 from imgtag.training.backbones import BACKBONES, at_size, backbone
 from imgtag.training.extractor import Tuned
 from imgtag.training.head import Head
@@ -124,12 +125,13 @@ def check_export(run: Run, form: Format, folder: Path, odd: Path) -> None:
     assert storage.read_json(folder / "verification.json")["words"] == made.words
     files = odd_pictures(odd)
     ours = load_predictor(run).classify([(str(f), f) for f in files], top=3)
+    # These are like nothing it has learnt: where the app computes in bf16, they differ far more than photographs do.
+    limit = 0.25 if "bf16" in extractor._precisions() else 0.05
     theirs = run_example(folder, form, "--top", 3, *files, odd / "gone.jpg")
     assert theirs.pop()["error"]
     for a, b in zip(ours, theirs, strict=True):
         assert (b["file"], b["error"], b["unknown"]) == (a.file, None, a.unknown)
-        # These are like nothing it has learnt; where the app computes in bf16, they differ more than photographs.
-        assert chances(b) == pytest.approx(chances(a.as_dict()), abs=0.1), a.file
+        assert chances(b) == pytest.approx(chances(a.as_dict()), abs=limit), a.file
     assert list((run.project.cache / "export" / run.id).glob(".making*")) == []
 
 
