@@ -55,8 +55,7 @@ def temporary_home() -> Iterator[Path]:
 def train(method: str, manifest: Manifest) -> dict[str, Any]:
     """One preset on a new project, or quick for the second time after some pictures were relabelled.
 
-    Raises NotYet for a preset that this version does not have (any ImgtagError leaves the method out), Failed when the
-    trainer fails.
+    Raises ImgtagError for what leaves the method out, Failed when the trainer fails.
     """
     changes = [f"seed={manifest.repeat}"]
     recipe = make_recipe("quick" if method == AGAIN else method, changes)

@@ -16,8 +16,7 @@ ImgtagError
 ├── DiskFull       no room left on the disk
 ├── NoAccess       the operating system refuses to read or write a file
 ├── BadPin         not the PIN of the demo, or none that can be used
-├── TooManyTries   too many wrong PINs: wait
-└── NotYet         planned, but this version cannot do it
+└── TooManyTries   too many wrong PINs: wait
 """
 
 from __future__ import annotations
@@ -120,7 +119,3 @@ class TooManyTries(ImgtagError):
     def __init__(self, wait_s: float) -> None:
         self.wait_s = max(1, round(wait_s))
         super().__init__("Too many wrong tries.", f"The next one is possible in {duration(self.wait_s)}.", "")
-
-
-class NotYet(ImgtagError):
-    """Planned, but this version cannot do it."""

@@ -41,10 +41,10 @@ def is_held(path: Path) -> bool:
 
     Any number may look at once without taking each other's look for a hold.
     """
-    if not path.exists():
-        return False
     try:
-        return _is_held(path)
+        return path.exists() and _is_held(path)
+    except FileNotFoundError:  # removed between the two looks
+        return False
     except OSError:
         return True
 

@@ -107,12 +107,10 @@ def _suggested(project: Project, dataset: Dataset, least_sure: bool) -> Arranged
         undecided = {i: tags[i] for i in waiting}
         page = _show_page(project, view, undecided)
     check = last_check(project)
-    checking = check is not None and page.tags is check.tags
-    if not checking:  # what a check is about are the suggestions that were drawn
-        undecided = _following(page, undecided, tags, dataset)
-    if check and checking:
+    if check and page.tags is check.tags:  # it is about the suggestions that were drawn: they stay
         first = f"Drawn by chance from those with {check.least} % or more."
     else:
+        undecided = _following(page, undecided, tags, dataset)
         first = "Least sure first: what you decide here teaches the most." if least_sure else "Surest first."
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"{first} Point at a wrong one and press the number of its class, then accept the rest.")

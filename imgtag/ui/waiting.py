@@ -39,7 +39,11 @@ def worked_out(
     if kept and kept[0] == state:
         return kept[1]
     name = f"{kind} {project.path}"
-    job = find_job(name) or start_job(name, title, lambda job: (state, work(job)))
+
+    def begin() -> Job:
+        return start_job(name, title, lambda job: (state, work(job)))
+
+    job = find_job(name) or begin()
     if not quiet:
         job.wait(_QUICK_S)
     if job.finished:
@@ -48,6 +52,8 @@ def worked_out(
             show_error(job.error)
             return None
         kept = st.session_state[_kept_key(project, kind)] = job.result
+        if job.result[0] != state:  # it was begun for an earlier one
+            begin()
     if not kept or kept[0] != state:
         if quiet:
             _await_job(name)

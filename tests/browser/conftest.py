@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 FLAGS = (
@@ -24,6 +24,11 @@ FLAGS = (
 )  # fmt: skip
 
 expect.set_options(timeout=20_000)  # a machine may have other work, too
+
+
+def pill(page: Page, name: str) -> Locator:
+    """One of the choices that stand side by side: a part of a page, or an order."""
+    return page.locator("[data-testid=stButtonGroup]").get_by_text(name, exact=True)
 
 
 @dataclass

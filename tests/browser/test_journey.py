@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from tests.browser.conftest import Server
+from tests.browser.conftest import Server, pill
 from tests.drawing import picture, zip_of
 
 pytestmark = pytest.mark.browser
@@ -104,7 +104,7 @@ def click_a_matrix_cell(page: Page) -> None:
     expect(thumbnails).to_have_count(24)  # a page
     expect(thumbnails.first).to_be_visible()
     assert thumbnails.first.evaluate("image => image.decode().then(() => image.naturalWidth)") > 0
-    page.locator("[data-testid=stButtonGroup]").get_by_text("Overview", exact=True).click()
+    pill(page, "Overview").click()
     expect(page.get_by_text("180 of 180 right")).to_be_visible()
 
 
@@ -118,7 +118,7 @@ def classify_and_download(page: Page, tmp_path: Path) -> None:
     expect(page.get_by_role("heading", name="1 picture classified, 1 could not be read")).to_be_visible(
         timeout=PATIENCE_MS
     )
-    page.locator("[data-testid=stButtonGroup]").get_by_text("One by one", exact=True).click()
+    pill(page, "One by one").click()
     expect(page.get_by_role("heading", name="green discs")).to_be_visible()
     bars = page.locator("[data-testid=stPlotlyChart]")
     expect(bars.get_by_text("100 %", exact=True)).to_be_visible()

@@ -15,16 +15,11 @@ from imgtag.review.metrics import evaluate, read_predictions
 from imgtag.training.jobs import start_training, wait_for
 from imgtag.training.recipes import make_recipe
 from imgtag.training.runs import Run, list_runs
-from tests.browser.conftest import Server
+from tests.browser.conftest import Server, pill
 from tests.drawing import encode, picture, scene, write_tree
 from tests.trainers import until
 
 pytestmark = pytest.mark.browser
-
-
-def part(page: Page, name: str) -> None:
-    """Open a part of the page Review."""
-    page.locator("[data-testid=stButtonGroup]").get_by_text(name, exact=True).click()
 
 
 def test_wrong_labels_are_found_mended_trained_again_and_the_gain_is_shown(
@@ -34,7 +29,7 @@ def test_wrong_labels_are_found_mended_trained_again_and_the_gain_is_shown(
     edits.move_pictures(shapes, [*wrong, kept], "square")
     assert wait_for(start_training(shapes, make_recipe("quick"))).has_model
     page.goto(f"{server.address}/review?project=toys")
-    part(page, "Wrong labels?")
+    pill(page, "Wrong labels?").click()
     tiles = page.get_by_role("group", name="Labels that look wrong").locator(".tile")
     expect(tiles.first).to_be_visible(timeout=90_000)
     assert {*wrong, kept} <= set(tiles.evaluate_all("t => t.map(x => x.dataset.id)"))
@@ -46,7 +41,7 @@ def test_wrong_labels_are_found_mended_trained_again_and_the_gain_is_shown(
     page.keyboard.press("0")  # this one shall stay a square
     until(lambda: history.decided(shapes) == {**dict.fromkeys(wrong, "circle"), kept: "square"}, seconds=30)
     page.reload()
-    part(page, "Wrong labels?")
+    pill(page, "Wrong labels?").click()
     expect(page.get_by_text("No label looks wrong").or_(tiles.first).first).to_be_visible(timeout=60_000)
     assert not {*wrong, kept} & set(tiles.evaluate_all("t => t.map(x => x.dataset.id)"))
 
@@ -56,7 +51,7 @@ def test_wrong_labels_are_found_mended_trained_again_and_the_gain_is_shown(
     page.goto(f"{server.address}/review?project=toys")
     expect(page.get_by_role("heading", name=re.compile("[0-9]+ of [0-9]+ right"))).to_be_visible()
     expect(page.get_by_text("Pictures changed since this training")).not_to_be_visible()
-    part(page, "Comparison")
+    pill(page, "Comparison").click()
     expect(page.get_by_role("heading", name=re.compile("pictures? fixed, [0-9]+ newly wrong"))).to_be_visible()
 
 
@@ -67,7 +62,7 @@ def test_a_mistake_is_mended_where_it_is_shown(page: Page, server: Server, ready
     assert run.has_model
     worst = max((p for p in read_predictions(run) if p.split == "val"), key=lambda p: p.loss)
     page.goto(f"{server.address}/review?project=toys")
-    part(page, "Mistakes")
+    pill(page, "Mistakes").click()
     face = page.locator(f".tile[data-id='{worst.sha256}'] .face")
     face.scroll_into_view_if_needed()
     face.click()
@@ -101,14 +96,14 @@ def test_a_mistake_is_chosen_in_the_list_or_the_matrix_and_mended_in_its_strip(
     label, said, number = found.filled_cells[0]
     assert label != said
     page.goto(f"{server.address}/review?project=toys")
-    part(page, "Mistakes")
+    pill(page, "Mistakes").click()
     pictures = page.get_by_role("group", name="Pictures with predictions").locator(".tile")
     expect(pictures).to_have_count(found.n)
     shown = page.get_by_role("combobox", name="Pictures of")
     page.get_by_test_id("stDataFrame").click(position={"x": 18, "y": 52})  # the first line's box
     expect(shown).to_have_value(f"{label} wrongly called {said}: {number}")
     expect(pictures).to_have_count(number)
-    page.get_by_test_id("stButtonGroup").get_by_text("Shares", exact=True).click()
+    pill(page, "Shares").click()
     expect(shown).to_have_value(f"{label} wrongly called {said}: {number}")
     expect(pictures).to_have_count(number)
     chart = page.get_by_test_id("stVegaLiteChart").locator("svg, canvas").first
@@ -118,7 +113,7 @@ def test_a_mistake_is_chosen_in_the_list_or_the_matrix_and_mended_in_its_strip(
     chart.click(position={"x": box["width"] - 20, "y": 20})  # the total of the first row
     expect(shown).to_have_value(re.compile("All that are (circle|square): [0-9]+"))
 
-    part(page, "Overview")
+    pill(page, "Overview").click()
     page.get_by_text("Pictures class by class").click()
     wrong = next(p for p in found.predictions if not p.right)
     strip = page.get_by_role("group", name=f"Pictures of {wrong.label}")
@@ -138,13 +133,13 @@ def test_a_stranger_is_unknown_and_others_get_a_report(
     run = wait_for(start_training(shapes, make_recipe("quick")))
     assert run.model_facts["unknown_threshold"]["cost"] == 0.05
     page.goto(f"{server.address}/review?project=toys")
-    part(page, "Trust")
+    pill(page, "Trust").click()
     expect(page.get_by_text("Gap after (ECE)")).to_be_visible()
     page.get_by_role("slider", name="Right answers that may be lost").press("ArrowRight")
     page.get_by_role("button", name="Use these limits").click()
     until(lambda: Run(run.path).model_facts["unknown_threshold"]["cost"] == 0.06, seconds=30)
 
-    part(page, "Overview")
+    pill(page, "Overview").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Download a report (HTML)").click()
     report = download.value.path().read_text("utf-8")

@@ -11,21 +11,16 @@ from playwright.sync_api import Page, expect
 
 from imgtag.data.projects import create_project
 from imgtag.training.runs import Run, list_runs
-from tests.browser.conftest import Server
+from tests.browser.conftest import Server, pill
 
 pytestmark = pytest.mark.browser
-
-
-def part(page: Page, name: str) -> None:
-    """Open a part of the page Share."""
-    page.locator("[data-testid=stButtonGroup]").get_by_text(name, exact=True).click()
 
 
 def test_a_bundle_is_checked_downloaded_and_taken_into_another_project(
     page: Page, server: Server, trained: Run, tmp_path: Path
 ) -> None:
     page.goto(f"{server.address}/share?project=numbers")
-    part(page, "Take it away")
+    pill(page, "Take it away").click()
     expect(page.get_by_role("link", name="Download")).to_have_count(0)  # nothing unchecked
     page.get_by_role("button", name="Make and check").first.click()
     download = page.get_by_role("link", name="Download")
@@ -41,7 +36,7 @@ def test_a_bundle_is_checked_downloaded_and_taken_into_another_project(
 
     other = create_project("elsewhere")
     page.goto(f"{server.address}/share?project=elsewhere")
-    part(page, "Take one in")
+    pill(page, "Take one in").click()
     page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(bundle)
     page.get_by_role("button", name="Take it in").click()
     expect(page.get_by_text("The model is here")).to_be_visible(timeout=60_000)
@@ -53,7 +48,7 @@ def test_a_bundle_is_checked_downloaded_and_taken_into_another_project(
     part_of_it = tmp_path / "broken.zip"
     part_of_it.write_bytes(bundle.read_bytes()[:2000])
     page.goto(f"{server.address}/share?project=elsewhere")
-    part(page, "Take one in")
+    pill(page, "Take one in").click()
     page.locator("[data-testid=stFileUploader] input[type=file]").set_input_files(part_of_it)
     page.get_by_role("button", name="Take it in").click()
     expect(page.get_by_role("alert").first).to_be_visible(timeout=60_000)

@@ -10,16 +10,11 @@ from playwright.sync_api import Locator, Page, expect
 from imgtag.data import edits
 from imgtag.data.dataset import look
 from imgtag.data.projects import Project
-from tests.browser.conftest import Server
+from tests.browser.conftest import Server, pill
 from tests.drawing import picture, write_tree
 from tests.trainers import until
 
 pytestmark = pytest.mark.browser
-
-
-def order(page: Page, name: str) -> Locator:
-    """One of the orders of the unsorted pictures."""
-    return page.locator("[data-testid=stButtonGroup]").get_by_text(name, exact=True)
 
 
 def from_the_first(tiles: Locator, number: int) -> tuple[float, float]:
@@ -49,7 +44,7 @@ def test_look_alikes_are_named_and_suggestions_corrected_and_accepted(
     drawn |= {f"blue-{n:02}.png": picture("blue", 100 + n, shape="square") for n in range(20)}
     write_tree(shapes.unsorted, drawn)
     page.goto(f"{server.address}/label?project=toys")
-    order(page, "By suggestion").click()
+    pill(page, "By suggestion").click()
     tiles = page.get_by_role("group", name="Pictures to sort").locator(".tile")
     expect(tiles).to_have_count(30, timeout=90_000)
     said = dict(tiles.evaluate_all("t => t.map(x => [x.querySelector('img').alt, x.querySelector('b').textContent])"))
@@ -79,7 +74,7 @@ def test_look_alikes_are_named_and_suggestions_corrected_and_accepted(
 
     expect(page.locator(".tile.selected")).to_have_count(0)
     page.evaluate(PRESS_AS_SOON_AS_CHOSEN)  # meant for the group before: nobody has seen this one yet
-    order(page, "Look-alikes").click()
+    pill(page, "Look-alikes").click()
     expect(page.locator(".tile.selected")).to_have_count(10, timeout=30_000)
     page.wait_for_function("window.pressed === true")
     page.wait_for_timeout(1000)
@@ -90,7 +85,7 @@ def test_look_alikes_are_named_and_suggestions_corrected_and_accepted(
     assert len(look(shapes).unsorted) == 10
 
     page.reload()
-    order(page, "By suggestion").click()
+    pill(page, "By suggestion").click()
     page.get_by_role("button", name="Accept many").click()
     expect(page.get_by_text("On your sorted pictures, suggestions as sure as this are right")).to_be_visible()
     page.get_by_role("button", name="Accept the rest: 10").click()
@@ -106,7 +101,7 @@ def test_what_is_not_decided_yet_follows_what_was_corrected(
     drawn |= {f"blue-{n:02}.png": picture("blue", 100 + n, shape="square") for n in range(4)}
     write_tree(shapes.unsorted, drawn)
     page.goto(f"{server.address}/label?project=toys")
-    order(page, "By suggestion").click()
+    pill(page, "By suggestion").click()
     tiles = page.get_by_role("group", name="Pictures to sort").locator(".tile")
     expect(tiles.locator("b")).to_have_count(28, timeout=90_000)  # as they came, there are 28 as well
     green = page.locator(".tile", has=page.locator("img[alt^='green']"))
