@@ -10,6 +10,8 @@ from playwright.sync_api import Locator, Page, expect
 from imgtag.data import edits
 from imgtag.data.dataset import look
 from imgtag.data.projects import Project
+from imgtag.training import ahead
+from imgtag.training.jobs import look_ahead
 from tests.browser.conftest import Server, pill
 from tests.drawing import picture, write_tree
 from tests.trainers import until
@@ -100,6 +102,9 @@ def test_what_is_not_decided_yet_follows_what_was_corrected(
     drawn = {f"green-{n:02}.png": picture("green", 100 + n, shape="triangle") for n in range(24)}
     drawn |= {f"blue-{n:02}.png": picture("blue", 100 + n, shape="square") for n in range(4)}
     write_tree(shapes.unsorted, drawn)
+    look_ahead(shapes)  # to its end: where the second network comes in the middle of a page, proposals change once more
+    ids = [p.id for p in look(shapes).pictures]
+    until(lambda: ahead.seen_by(shapes, ids) is ahead.LOOKERS[1])
     page.goto(f"{server.address}/label?project=toys")
     pill(page, "By suggestion").click()
     tiles = page.get_by_role("group", name="Pictures to sort").locator(".tile")

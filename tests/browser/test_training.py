@@ -24,12 +24,15 @@ def test_own_settings_train_pause_go_on_and_wait_in_line(
     page.get_by_text("Your own settings (custom)").click()
     page.get_by_role("tab", name="Head").click()
     fill(page, "textbox", "Hidden layers of the head", "8")
-    # The page is drawn anew for the layers: a click in that moment may be lost.
-    learns, rounds = (
-        page.get_by_role("tab", name="How it learns"),
-        page.get_by_role("spinbutton", name="Rounds (epochs)"),
-    )
-    until(lambda: learns.click() or page.wait_for_timeout(500) or rounds.is_visible(), seconds=30)
+    learns = page.get_by_role("tab", name="How it learns")
+    rounds = page.get_by_role("spinbutton", name="Rounds (epochs)")
+
+    def it_is_open() -> bool:
+        learns.click()  # without effect while the page is drawn anew for the layers
+        page.wait_for_timeout(500)
+        return rounds.is_visible()
+
+    until(it_is_open, seconds=30)
     for name in ("Rounds (epochs)", "Patience (early stopping)"):
         fill(page, "spinbutton", name, "10000")
     expect(page.get_by_text("Rounds (epochs): 10000")).to_be_visible()
