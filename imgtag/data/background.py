@@ -63,8 +63,11 @@ _jobs: dict[str, Job] = {}
 _lock = threading.Lock()
 
 
-def start_job(key: str, title: str, work: Callable[[Job], Any]) -> Job:
-    """Run `work(job)` in a thread. While a job with this key is at work, that one is returned instead."""
+def start_job(key: str, title: str, work: Callable[[Job], Any], then: Callable[[], object] | None = None) -> Job:
+    """Run `work(job)` in a thread. While a job with this key is at work, that one is returned instead.
+
+    then: called once the job has ended, well or not; it may start the next one with the same key.
+    """
     with _lock:
         running = _jobs.get(key)
         if running and not running.finished:
@@ -80,6 +83,8 @@ def start_job(key: str, title: str, work: Callable[[Job], Any]) -> Job:
             job.error = ImgtagError(f"{title} failed.", f"{type(error).__name__}: {error}", "Try again.")
         job.finished = True
         job._ended.set()
+        if then:
+            then()
 
     threading.Thread(target=run, name=key, daemon=True).start()
     return job

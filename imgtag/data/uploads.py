@@ -39,7 +39,8 @@ def import_upload(project: Project, batch: str, *, into: str = "", who: str = ""
 def import_waiting(project: Project) -> Job | None:
     """Start the import that was handed in first, unless one is running; returns the running or last one.
 
-    They wait on the disk: several people, or bursts of a webcam, may hand them in while one is being imported.
+    They wait on the disk: several people, or bursts of a webcam, may hand them in while one is being imported. The end
+    of one starts the next: no page has to be open for it.
     """
     running = import_job(project)
     if running and not running.finished:
@@ -70,7 +71,11 @@ def import_waiting(project: Project) -> Job | None:
         save_report(project, report)
         return report
 
-    return start_job(import_key(project), "The import", work)
+    def go_on() -> None:
+        if not waiting[0].exists():  # a folder that cannot be removed would be imported for ever
+            import_waiting(project)
+
+    return start_job(import_key(project), "The import", work, then=go_on)
 
 
 def _handed_in(ready: Path) -> float:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import streamlit as st
 
+from imgtag.core.errors import ImgtagError
 from imgtag.data.dataset import Dataset
 from imgtag.data.projects import Project
 from imgtag.data.uploads import import_from_disk, import_upload
 from imgtag.ui.classes import described
-from imgtag.ui.errors import shown_errors
+from imgtag.ui.errors import show_error, shown_errors
 from imgtag.ui.grid import camera_area
 from imgtag.ui.who import on_this_machine, who
 from imgtag.ui.widgets import choose, folded
@@ -46,16 +47,28 @@ def _camera(project: Project, dataset: Dataset) -> None:
 
 
 def _folder(project: Project) -> None:
-    with st.form(f"folder {project.name}", border=False):
-        path = st.text_input("Path", placeholder="/home/me/pictures, or a zip")
-        link = st.radio(
+    key = f"folder {project.name}"
+    with st.form(key, border=False):
+        st.text_input("Path", placeholder="/home/me/pictures, or a zip", key=f"path {key}")
+        st.radio(
             "The files are",
             [True, False],
             format_func=lambda linked: "linked: no space needed" if linked else "copied: yours to change afterwards",
             help="Linked files are the same files under a second name: do not edit them elsewhere. On another disk, "
             "they are copied all the same.",
+            key=f"link {key}",
         )
-        if st.form_submit_button("Bring in", icon=":material/download:") and path.strip():
-            with shown_errors():
-                import_from_disk(project, Path(path.strip()), link=link, who=who())
-                st.rerun()
+        # A callback: webcam pictures that arrive in the same moment cut the run of the page short, and this click.
+        st.form_submit_button("Bring in", icon=":material/download:", on_click=_bring_in, args=(project, key))
+    if failed := st.session_state.pop(f"failed {key}", None):
+        show_error(failed)
+
+
+def _bring_in(project: Project, key: str) -> None:
+    path = st.session_state[f"path {key}"].strip()
+    if not path:
+        return
+    try:
+        import_from_disk(project, Path(path), link=st.session_state[f"link {key}"], who=who())
+    except ImgtagError as error:
+        st.session_state[f"failed {key}"] = error
