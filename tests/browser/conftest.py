@@ -91,10 +91,16 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
+# What unfolds takes half a second; on a busy machine a click in that time may meet what was there before.
+_AT_ONCE = """const animate = Element.prototype.animate;
+Element.prototype.animate = function (frames, how) { return animate.call(this, frames, { ...how, duration: 1 }); };"""
+
+
 @pytest.fixture
 def page(browser: Browser, server: Server) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
     foreign: list[str] = []
+    context.add_init_script(_AT_ONCE)
     opened = context.new_page()
     opened.set_default_timeout(30_000)
     opened.on(
