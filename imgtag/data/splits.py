@@ -142,6 +142,12 @@ def shot_names(pictures: Sequence[Picture], shots: Iterable[Sequence[str]]) -> d
     return named
 
 
+def shot_numbers(pictures: Sequence[Picture], shots: Iterable[Sequence[str]]) -> list[int]:
+    """A number for each of these pictures, the same for those that have to be held out together; see `shot_names`."""
+    named, numbers = shot_names(pictures, shots), dict[str, int]()
+    return [numbers.setdefault(named.get(p.id, p.id), len(numbers)) for p in pictures]
+
+
 def read_rows(path: Path) -> dict[str, str]:
     """Rows of sha256,split that make sense."""
     rows = storage.read_csv(path)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from imgtag.data.dataset import Picture
+from imgtag.data.splits import shot_numbers
 from imgtag.training.assistant import fitted_head
 from imgtag.training.logistic import choose_strength, grouped_folds
 
@@ -47,8 +48,7 @@ def learning_curve(
         return []
     rows = np.stack([features[p.id] for p in known]).astype(np.float32)
     labels = np.array([classes.index(p.label) for p in known])
-    named = {i: number for number, shot in enumerate(shots) for i in shot}
-    groups = np.array([named.get(p.id, len(shots) + at) for at, p in enumerate(known)])
+    groups = np.array(shot_numbers(known, shots))
     strength = choose_strength(rows, labels, groups, len(classes), seed)
     fold = grouped_folds(labels, groups, _FOLDS, seed)
     found = np.zeros((len(SHARES), _FOLDS, 2))

@@ -21,12 +21,13 @@ from imgtag.core.errors import DiskFull, NoAccess
 from imgtag.data.dataset import Dataset, Picture
 from imgtag.data.duplicates import same_shots
 from imgtag.data.history import decided as decided_in
+from imgtag.data.splits import shot_numbers
 from imgtag.training.ahead import seen_by_all
 from imgtag.training.assistant import FOLDS, held_out_chances
 from imgtag.training.logistic import CHOICE_FITS, choose_strength
 
 _NEVER = 1e-9  # a probability that counts as none
-_VERSION = 1  # of what is remembered
+_VERSION = 2  # of what is remembered
 
 Progress = Callable[[int, int], None]  # how far it is, of how much
 
@@ -82,15 +83,15 @@ def find_suspects(
 
     features: for each network the float16 (D,) of pictures by id; their answers are averaged. shots: ids of pictures
     of the same shot, which are held out together. decided: pictures whose label somebody has confirmed, with that
-    label; they are learnt from but not suspected. Classes with one picture cannot be judged.
+    label; they are learnt from but not suspected. A shot that is most of its class, such as a burst, is held out in
+    pieces (`shot_numbers`). Classes with one picture cannot be judged.
     """
     known = [p for p in pictures if all(p.id in seen for seen in features)]
     classes = sorted({p.label for p in known})
     if len(classes) < 2 or not features:
         return []
     labels = np.array([classes.index(p.label) for p in known])
-    named = {i: number for number, shot in enumerate(shots) for i in shot}
-    groups = np.array([named.get(p.id, len(shots) + at) for at, p in enumerate(known)])
+    groups = np.array(shot_numbers(known, shots))
     steps = CHOICE_FITS + 2 * FOLDS  # of a network; learning for an answer takes longer than for a choice
 
     def asked_of(number: int) -> np.ndarray:
@@ -122,14 +123,17 @@ def _with_twins(
     shots: Sequence[Sequence[str]],
     confirmed: Mapping[str, str],
 ) -> dict[str, Suspect]:
-    """Of each shot that stands in several classes the suspects, or where none is suspected, all that are undecided."""
+    """Of each shot that stands in several classes the suspects, or where none is suspected, those outside of the class
+    that most of it stand in (of an even number all), unless they are decided."""
     twins: dict[str, Suspect] = {}
     for shot in shots:
         of = {i: labels[i] for i in shot if i in labels}
         counts = Counter(of.values())
         if len(counts) < 2:
             continue
-        for id_ in [i for i in of if i in found] or [i for i in of if confirmed.get(i) != of[i]]:
+        (most, number), (_, second) = counts.most_common(2)
+        usual = most if number > second else ""
+        for id_ in [i for i in of if i in found] or [i for i in of if of[i] not in (confirmed.get(i), usual)]:
             twin = next(label for label, _ in counts.most_common() if label != of[id_])
             twins[id_] = replace(found.get(id_) or Suspect(id_, of[id_], twin, 0.5), twin=twin)
     return twins

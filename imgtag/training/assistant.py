@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from imgtag.data.dataset import Picture
+from imgtag.data.splits import shot_numbers
 from imgtag.training.head import Head, Scaler
 from imgtag.training.logistic import Span, choose_strength, fit, grouped_folds
 
@@ -178,8 +179,7 @@ def cross_validate(
         return None
     rows = np.stack([features[p.id] for p in known]).astype(np.float32)
     labels = np.array([classes.index(p.label) for p in known])
-    named = {i: number for number, shot in enumerate(shots) for i in shot}
-    groups = np.array([named.get(p.id, len(shots) + at) for at, p in enumerate(known)])
+    groups = np.array(shot_numbers(known, shots))
     strength = choose_strength(rows, labels, groups, len(classes), seed)
     chances = held_out_chances(rows, labels, groups, len(classes), strength, seed)
     asked = ~np.isnan(chances[:, 0])

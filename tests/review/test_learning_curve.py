@@ -53,3 +53,9 @@ def test_progress_is_told_and_too_few_pictures_have_no_curve() -> None:
     assert steps == [(n, 20) for n in range(20)]
     assert learning_curve(pictures[:15], features) == []
     assert learning_curve(pictures[:20], features) == [], "one class"
+
+
+def test_classes_that_are_one_burst_each_are_held_out_in_pieces() -> None:
+    pictures, features = cloud(30, 0.3)
+    bursts = [[p.id for p in pictures if p.label == label] for label in "abc"]
+    assert learning_curve(pictures, features, bursts)[-1].accuracy > 0.9

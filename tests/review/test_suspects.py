@@ -61,6 +61,24 @@ def test_twins_do_not_vouch_for_each_other() -> None:
     assert min(together["cat-3"], together["cat-4"]) > max(alone.get("cat-3", 0.5), alone.get("cat-4", 0.5))
 
 
+def test_a_class_that_is_one_burst_is_held_out_in_pieces_and_not_suspected() -> None:
+    pictures, features = cloud(7)
+    features |= {i: np.array([0, 9, 9, 0, 0, 0, 0, 0], np.float16) for i in ("cat-0", "cat-1")}  # other cats
+    labelled = mislabelled(pictures, {"cat-3": "dog"})
+    burst = [p.id for p in labelled if p.label == "cat"][2:]
+    found = [s.id for s in find_suspects(labelled, [features], shots=[burst])]
+    assert "cat-3" in found
+    assert len(set(found) & set(burst)) <= 1, "without pieces it is all of them"
+
+
+def test_a_stray_of_a_burst_is_asked_about_and_not_the_whole_burst() -> None:
+    pictures, features = cloud(8)
+    burst = [p.id for p in pictures if p.label == "cat"]
+    features |= {i: features["cat-0"] for i in burst}
+    found = find_suspects(mislabelled(pictures, {"cat-3": "dog"}), [features], shots=[burst])
+    assert [s.id for s in found if s.twin] == ["cat-3"]
+
+
 @pytest.mark.parametrize("kept", [0, 20])
 def test_without_two_classes_or_features_nothing_is_suspected(kept: int) -> None:
     pictures, features = cloud(3)
