@@ -74,7 +74,7 @@ def test_a_class_that_is_one_burst_is_held_out_in_pieces_and_not_suspected() -> 
 def test_a_stray_of_a_burst_is_asked_about_and_not_the_whole_burst() -> None:
     pictures, features = cloud(8)
     burst = [p.id for p in pictures if p.label == "cat"]
-    features |= {i: features["cat-0"] for i in burst}
+    features |= dict.fromkeys(burst, features["cat-0"])
     found = find_suspects(mislabelled(pictures, {"cat-3": "dog"}), [features], shots=[burst])
     assert [s.id for s in found if s.twin] == ["cat-3"]
 
