@@ -59,6 +59,7 @@ def _spec(order: Sequence[str], names: Mapping[str, str], outlined: Cell, ink: s
         "labelExpr": f"({shown})[datum.value]",
         "labelLimit": 140,
         "labelOverlap": False,
+        "labelFlush": False,
         "ticks": False,
         "domain": False,
         **({"labelFontSize": 10} if is_crowded(len(order)) else {}),
@@ -71,7 +72,7 @@ def _spec(order: Sequence[str], names: Mapping[str, str], outlined: Cell, ink: s
             "type": "nominal",
             "scale": scale,
             "title": "what the model said (prediction)",
-            "axis": {**axis, **turned},
+            "axis": {**axis, **turned, "labelOverlap": "greedy"},  # on a phone, every second or third
         },
         "y": {"field": "label", "type": "nominal", "scale": scale, "title": "what it is (label)", "axis": axis},
     }
