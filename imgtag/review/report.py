@@ -20,6 +20,7 @@ from imgtag.review.browse import Wanted, browse
 from imgtag.review.matrix import similar_order, with_mistakes
 from imgtag.review.metrics import Evaluation, Prediction, evaluate
 from imgtag.review.overview import WHICH_PICTURES, findings
+from imgtag.training.backbones import backbone_title
 from imgtag.training.runs import Run
 
 _EXAMPLES = 12
@@ -164,8 +165,8 @@ def _limits(run: Run, found: Evaluation) -> list[str]:
 def _how(run: Run, found: Evaluation) -> str:
     learnt = sum(f.train_count for f in found.per_class)
     took = duration(run.status.get("seconds"))
-    network = run.model_facts.get("backbone", "")
+    networks = " and ".join(backbone_title(name) for name in str(run.model_facts.get("backbone", "")).split("+"))
     return (
         f"With imgtag, from {learnt:,} training pictures{f', in {took}' if took else ''}, on top of a network that had "
-        f"seen a million photographs before ({network}). Classes that were confused stand side by side in the matrix."
+        f"seen a million photographs before ({networks}). Classes that were confused stand side by side in the matrix."
     )

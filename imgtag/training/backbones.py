@@ -111,6 +111,11 @@ def backbone(name: str) -> Backbone:
     )
 
 
+def backbone_title(name: str) -> str:
+    """The title of a network; the name itself for one that is not in the registry."""
+    return BACKBONES[name].title if name in BACKBONES else name
+
+
 def at_size(row: Backbone, pixels: int) -> Backbone:
     """The same row for pictures of pixels x pixels, shown in the same proportion.
 

@@ -11,13 +11,13 @@ import streamlit as st
 from imgtag.core.errors import BadRecipe
 from imgtag.data.dataset import Dataset
 from imgtag.data.projects import Project
-from imgtag.training.backbones import BACKBONES, Backbone, backbone
+from imgtag.training.backbones import BACKBONES, Backbone, backbone, backbone_title
 from imgtag.training.options import BY_NAME, Option
 from imgtag.training.recipes import PRESETS, Recipe, changed
 from imgtag.training.weights import availability
 from imgtag.ui.errors import show_error
 from imgtag.ui.preview import augmentation_preview
-from imgtag.ui.recipes import backbone_title, changes
+from imgtag.ui.recipes import changes
 from imgtag.ui.text import literal
 
 GROUPS: dict[str, tuple[str, ...]] = {

@@ -10,7 +10,7 @@ import streamlit as st
 
 from imgtag.core.words import duration
 from imgtag.data.projects import Project
-from imgtag.training.backbones import BACKBONES
+from imgtag.training.backbones import backbone_title
 from imgtag.training.options import OPTIONS
 from imgtag.training.recipes import PRESETS, Recipe
 from imgtag.training.runs import Run
@@ -165,11 +165,6 @@ def value_words(name: str, value: Any) -> str:
     if value is None:
         return "auto"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def backbone_title(name: str) -> str:
-    """The title of a network; the name itself for one that is not in the registry."""
-    return BACKBONES[name].title if name in BACKBONES else name
 
 
 def recipe_title(recipe: Recipe) -> str:
