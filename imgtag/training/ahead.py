@@ -11,11 +11,12 @@ import numpy as np
 from imgtag.core import locks, storage
 from imgtag.data.projects import Project
 from imgtag.training.backbones import BACKBONES, Backbone
-from imgtag.training.features import cached_features, cached_ids
+from imgtag.training.features import VIEWS, cached_features, cached_ids
 
 LOCK = ".looking.lock"
-# The two of balanced training, which has not to look again: first the quick one, then the one that suggests better.
-# In a simulation on the stored features of boats-small, the second asked for a sixth fewer corrections.
+# The two of balanced training: first the quick one, then the one that suggests better, and that at mirror images, too.
+# In simulations on the stored features, the second asked for a sixth fewer corrections on boats-small, and the mirror
+# images saved 2 % of the actions on boats-small and 5 % on aerial-small.
 LOOKERS = (BACKBONES["efficientnet_lite0"], BACKBONES["efficientnet_lite2"])
 TWICE_UP_TO = 4000  # pictures: minutes on two cores
 
@@ -28,6 +29,11 @@ class Looking:
     done: int
     total: int
     error: str
+
+
+def views_by(row: Backbone) -> tuple[str, ...]:
+    """The views of each picture that this one of the LOOKERS looks at."""
+    return VIEWS if row is LOOKERS[1] else VIEWS[:1]
 
 
 def tell(project: Project, done: int = 0, total: int = 0, unreadable: Sequence[str] = (), error: str = "") -> None:
@@ -72,3 +78,10 @@ def seen_by_all(project: Project, ids: Sequence[str]) -> list[dict[str, np.ndarr
 def seen(project: Project, ids: Sequence[str]) -> dict[str, np.ndarray]:
     """The features, float16 (D,), of those of these pictures that were looked at, all by one network."""
     return cached_features(project.cache, seen_by(project, ids), ids)
+
+
+def seen_views(project: Project, ids: Sequence[str]) -> list[dict[str, np.ndarray]]:
+    """As `seen`, for each view that this network has of all of them: plain, and perhaps mirrored."""
+    row = seen_by(project, ids)
+    views = [cached_features(project.cache, row, ids, view) for view in views_by(row)]
+    return [features for features in views if features.keys() >= views[0].keys()]

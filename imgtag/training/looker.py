@@ -13,9 +13,9 @@ from pathlib import Path
 
 from imgtag.core import locks, storage
 from imgtag.core.errors import Conflict, ImgtagError
-from imgtag.data.dataset import Whereabouts, look
+from imgtag.data.dataset import Picture, Whereabouts, look
 from imgtag.data.projects import Project
-from imgtag.training.ahead import LOCK, LOOKERS, TWICE_UP_TO, tell, unreadable
+from imgtag.training.ahead import LOCK, LOOKERS, TWICE_UP_TO, tell, unreadable, views_by
 from imgtag.training.backbones import Backbone
 from imgtag.training.extractor import load_extractor
 from imgtag.training.features import Features, Unreadable, cached_ids, compute_features
@@ -59,35 +59,38 @@ def _look(project: Project) -> None:
 
 
 def look_with(project: Project, row: Backbone) -> None:
-    """Features of every picture that has none of this network yet, the unsorted first."""
+    """Features of every picture of which views are missing by this one of the LOOKERS, the unsorted first."""
     dataset = look(project)
     spoilt = unreadable(project)
-    seen = cached_ids(project.cache, row) | spoilt
-    missing = [p for p in [*dataset.unsorted, *dataset.labelled] if p.id not in seen]
+    seen = {view: cached_ids(project.cache, row, view) for view in views_by(row)}
+    missing: dict[tuple[str, ...], list[Picture]] = {}
+    for picture in [*dataset.unsorted, *dataset.labelled]:
+        views = tuple(view for view, ids in seen.items() if picture.id not in ids)
+        if views and picture.id not in spoilt:
+            missing.setdefault(views, []).append(picture)
     if not missing:
         return
-    tell(project, 0, len(missing), sorted(spoilt))
+    total = sum(map(len, missing.values()))
+    tell(project, 0, total, sorted(spoilt))
     extractor = load_extractor(row)
     done, told = 0, 0.0
     failed: list[Unreadable] = []
 
     def on_batch(fresh: Features) -> None:
         nonlocal done, told
-        done += len(fresh["plain"])
+        done += len(next(iter(fresh.values())))
         if time.monotonic() - told >= _TELL_EVERY_S:
             told = time.monotonic()
-            tell(project, done + len(failed), len(missing), sorted(spoilt))
+            tell(project, done + len(failed), total, sorted(spoilt))
 
-    ids = [p.id for p in missing]
-    files = Whereabouts(project, ids, [p.path for p in missing])
-    compute_features(project.cache, row, extractor, zip(ids, files, strict=True), ("plain",), on_batch, failed)
-    id_of = {str(path): id_ for id_, path in zip(ids, files, strict=True)}
-    tell(
-        project,
-        len(missing),
-        len(missing),
-        sorted(spoilt | {id_of.get(u.path, "") for u in failed if Path(u.path).exists()} - {""}),
-    )
+    id_of: dict[str, str] = {}
+    for views, pictures in missing.items():
+        ids = [p.id for p in pictures]
+        files = Whereabouts(project, ids, [p.path for p in pictures])
+        compute_features(project.cache, row, extractor, zip(ids, files, strict=True), views, on_batch, failed)
+        id_of |= {str(path): id_ for id_, path in zip(ids, files, strict=True)}
+    gone = {id_of.get(u.path, "") for u in failed if Path(u.path).exists()} - {""}
+    tell(project, total, total, sorted(spoilt | gone))
 
 
 if __name__ == "__main__":

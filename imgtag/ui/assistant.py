@@ -173,9 +173,9 @@ def _work_out(project: Project, dataset: Dataset, ids: Sequence[str], before: Su
 
     unsorted = [p.id for p in dataset.unsorted]
     if before:
-        return suggest_again(before, dataset.labelled, unsorted, ahead.seen(project, ids), LEAST)
+        return suggest_again(before, dataset.labelled, unsorted, ahead.seen_views(project, ids), LEAST)
     steps, unchecked = history.sorting_steps(project)
-    return suggest(dataset.labelled, unsorted, ahead.seen(project, ids), LEAST, steps, unchecked)
+    return suggest(dataset.labelled, unsorted, ahead.seen_views(project, ids), LEAST, steps, unchecked)
 
 
 def _open_questions(dataset: Dataset) -> set[str]:

@@ -37,7 +37,7 @@ def planted(number: int, spread: float = 0.6, seed: int = 0) -> tuple[list[Pictu
 
 def test_what_the_features_tell_is_suggested() -> None:
     pictures, features = planted(90)
-    found = suggest(pictures[:30], [p.id for p in pictures[30:]], features)
+    found = suggest(pictures[:30], [p.id for p in pictures[30:]], [features])
     assert found
     assert found.classes == CLASSES
     assert found.chances.shape == (60, 3)
@@ -50,17 +50,38 @@ def test_what_the_features_tell_is_suggested() -> None:
         assert [p for _, p in rows] == sorted((p for _, p in rows), reverse=True)
 
 
+def test_a_second_view_is_learnt_from_and_asked_and_never_betrays_what_was_held_out() -> None:
+    pictures, one = planted(150, spread=5.0)
+    random = np.random.default_rng(5)
+    other = {i: (row + 3 * random.standard_normal(24)).astype(np.float16) for i, row in one.items()}
+    known, asked = pictures[:60], [p.id for p in pictures[60:]]
+    found = suggest(known, asked, [one, other])
+    assert found
+    assert found.chances.shape == (90, 3)
+    assert len(found.reliability.chances) == 60
+    plain, second = suggest(known, asked, [one]), suggest(known, asked, [other])
+    assert plain and second
+    assert np.abs(found.chances - plain.chances).max() > 0.02 < np.abs(found.chances - second.chances).max()
+    again = suggest_again(found, known, asked, [one, other])
+    assert again and np.allclose(again.chances, found.chances, atol=1e-4)
+    drawn = [Picture(p.id, p.path, str(random.choice(CLASSES)), 1) for p in pictures]
+    by_lot = suggest(drawn[:120], asked, [one, one])
+    assert by_lot
+    right, number = by_lot.reliability.above(0.0)
+    assert 0.2 < right / number < 0.5, "a picture's other view is held out with it"
+
+
 def test_reliability_is_measured_on_pictures_that_were_not_learnt() -> None:
     """With labels drawn by lot nothing can be known: learnt ones would seem right, held-out ones are not."""
     pictures, features = planted(150, spread=1.0)
     random = np.random.default_rng(3)
     drawn = [Picture(p.id, p.path, str(random.choice(CLASSES)), 1) for p in pictures]
-    found = suggest(drawn[:120], [p.id for p in drawn[120:]], features)
+    found = suggest(drawn[:120], [p.id for p in drawn[120:]], [features])
     assert found
     right, asked = found.reliability.above(0.0)
     assert asked == 120
     assert 0.2 < right / asked < 0.5
-    told = suggest(pictures[:120], [p.id for p in pictures[120:]], features)
+    told = suggest(pictures[:120], [p.id for p in pictures[120:]], [features])
     assert told
     assert told.reliability.above(0.5)[0] > 0.95 * told.reliability.above(0.5)[1] > 100
 
@@ -86,42 +107,42 @@ def test_least_sure_comes_first() -> None:
 def test_without_two_classes_to_learn_nothing_is_suggested(number: int) -> None:
     pictures, features = planted(60)
     one = [p for p in pictures if p.label == "ant"][:10]
-    assert suggest(one, [p.id for p in pictures[30:]], features) is None
+    assert suggest(one, [p.id for p in pictures[30:]], [features]) is None
     few = pictures[: min(number, 4)]
-    assert suggest(few, [p.id for p in pictures[30:]], features) is None
+    assert suggest(few, [p.id for p in pictures[30:]], [features]) is None
 
 
 def test_thin_classes_are_not_suggested_and_unseen_pictures_are_left_out() -> None:
     pictures, features = planted(60)
     known = [p for p in pictures[:30] if p.label != "cat"] + [p for p in pictures if p.label == "cat"][:1]
     del features[pictures[40].id]
-    found = suggest(known, [p.id for p in pictures[30:]], features)
+    found = suggest(known, [p.id for p in pictures[30:]], [features])
     assert found
     assert found.classes == ("ant", "bee")
     assert len(found.ids) == 29
-    assert suggest(known, [], features) is None
+    assert suggest(known, [], [features]) is None
 
 
 def test_suggestions_follow_corrections_in_one_fit_as_if_all_were_worked_out_anew() -> None:
     pictures, features = planted(90)
     known = [p for p in pictures[:30] if p.label != "cat"]
-    before = suggest(known, [p.id for p in pictures[30:]], features)
+    before = suggest(known, [p.id for p in pictures[30:]], [features])
     assert before
     assert before.classes == ("ant", "bee")
     corrected = [*known, *[p for p in pictures[30:] if p.label == "cat"][:3]]
     asked = [p.id for p in pictures[30:] if p not in corrected]
-    again = suggest_again(before, corrected, asked, features)
+    again = suggest_again(before, corrected, asked, [features])
     assert again
     assert set(again.classes) == {"ant", "bee", "cat"}
     assert again.ids == tuple(asked)
     assert again.reliability is before.reliability
     label = {p.id: p.label for p in pictures}
     assert all(label[i] == name for name, rows in again.by_class().items() for i, _ in rows)
-    anew = suggest(corrected, asked, features)
+    anew = suggest(corrected, asked, [features])
     assert anew
     assert (anew.chances.argmax(axis=1) == again.chances.argmax(axis=1)).all()
-    assert suggest_again(before, [], asked, features) is None
-    assert suggest_again(before, corrected, [], features) is None
+    assert suggest_again(before, [], asked, [features]) is None
+    assert suggest_again(before, corrected, [], [features]) is None
 
 
 def test_evened_out_a_small_class_is_asked_for_more_often() -> None:
@@ -173,8 +194,8 @@ def test_what_was_sorted_in_one_step_is_held_out_together() -> None:
             steps[id_] = str(group)
     unsorted = ["new"]
     features["new"] = features["0-0"]
-    one_by_one = suggest(pictures, unsorted, features)
-    in_steps = suggest(pictures, unsorted, features, steps=steps)
+    one_by_one = suggest(pictures, unsorted, [features])
+    in_steps = suggest(pictures, unsorted, [features], steps=steps)
     assert one_by_one
     assert in_steps
     assert one_by_one.reliability.above(0.0) == (60, 60)
@@ -187,11 +208,11 @@ def test_what_nobody_looked_at_and_what_could_not_be_known_is_no_evidence() -> N
     pictures, features = planted(60)
     known, unsorted = pictures[:45], [p.id for p in pictures[45:]]
     unchecked = {p.id for p in known[:20]}
-    found = suggest(known, unsorted, features, unchecked=unchecked)
+    found = suggest(known, unsorted, [features], unchecked=unchecked)
     assert found
     assert found.reliability.above(0.0)[1] == 25
     in_one_step = dict.fromkeys((p.id for p in known if p.label == "cat"), "all cats")
-    found = suggest(known, unsorted, features, steps=in_one_step)
+    found = suggest(known, unsorted, [features], steps=in_one_step)
     assert found
     assert found.reliability.above(0.0)[1] == 30
 

@@ -6,6 +6,8 @@ from imgtag.core import locks
 from imgtag.data.dataset import look
 from imgtag.data.projects import Project
 from imgtag.training import ahead
+from imgtag.training.extractor import load_extractor
+from imgtag.training.features import compute_features
 from imgtag.training.jobs import _children, look_ahead
 from imgtag.training.looker import main
 from tests.drawing import picture, write_tree
@@ -29,6 +31,20 @@ def test_it_looks_at_what_nobody_has_seen(ready: object, shapes: Project) -> Non
     assert {f.shape for f in found.values()} == {(ahead.LOOKERS[1].dimensions,)}
     write_tree(shapes.unsorted, {"later.png": picture("green", 2)})
     assert ahead.not_seen(shapes, [p.id for p in look(shapes).pictures]) == 1
+
+
+def test_the_better_one_looks_at_mirror_images_too_and_only_at_what_is_missing(ready: object, shapes: Project) -> None:
+    better, ids = ahead.LOOKERS[1], [p.id for p in look(shapes).pictures]
+    pictures = [(p.id, p.path) for p in look(shapes).pictures]
+    compute_features(shapes.cache, better, load_extractor(better), pictures, ("plain",), lambda _: None, [])
+    assert len(ahead.seen_views(shapes, ids)) == 1, "as an earlier version, or a quick training, leaves it"
+    assert main(str(shapes.path)) == 0
+    plain, mirrored = ahead.seen_views(shapes, ids)
+    assert plain.keys() == mirrored.keys() == set(ids)
+    assert any((plain[i] != mirrored[i]).any() for i in ids)
+    written = sorted(shapes.cache.rglob("*.safetensors"))
+    assert main(str(shapes.path)) == 0
+    assert sorted(shapes.cache.rglob("*.safetensors")) == written
 
 
 def test_a_second_one_leaves_the_first_alone(shapes: Project) -> None:
