@@ -29,13 +29,13 @@ class Login:
     port: int | None
 
 
-def configured_login(folders: Sequence[Path] = (Path.home() / ".streamlit", ROOT / ".streamlit")) -> Login | None:
+def configured_login(folders: Sequence[Path] = ()) -> Login | None:
     """The login that is configured; None where there is none, and a PIN is asked.
 
-    It looks where Streamlit looks: for the user, then for the app, which counts more.
+    folders: by default those of Streamlit: the user's, then the app's, which counts more.
     """
     found: dict[str, Any] = {}
-    for folder in folders:
+    for folder in folders or (Path.home() / ".streamlit", ROOT / ".streamlit"):
         with contextlib.suppress(OSError, tomllib.TOMLDecodeError):
             found |= tomllib.loads((folder / "secrets.toml").read_text("utf-8"))
     auth = found.get("auth")
