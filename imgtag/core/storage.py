@@ -107,9 +107,9 @@ def _replace(source: Path, path: Path) -> None:
     os.replace(source, path)
 
 
-def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
-    """Write a value as readable JSON."""
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+def write_json(path: Path, value: Any, *, durable: bool = True, readable: bool = True) -> None:
+    """Write a value as JSON. readable: indented for people, which takes ten times as long."""
+    text = json.dumps(value, indent=2 if readable else None, ensure_ascii=False, allow_nan=False)
     atomic_write(path, _json_bytes(text), durable=durable)
 
 

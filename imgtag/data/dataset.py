@@ -139,7 +139,7 @@ def look(project: Project) -> Dataset:
             pictures[sha] = picture
     if fresh != index:
         with contextlib.suppress(DiskFull, NoAccess):  # only slower then; a full disk must not hide the trash
-            storage.write_json(_index_path(project), fresh, durable=False)
+            storage.write_json(_index_path(project), fresh, durable=False, readable=False)
     return Dataset(project, tuple(pictures.values()), tuple(class_names), tuple(copies))
 
 

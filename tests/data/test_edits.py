@@ -61,6 +61,26 @@ def test_pictures_move_between_classes_and_unsorted_and_back_by_undo(shapes: Pro
         edits.undo(shapes)
 
 
+def test_steps_that_follow_each_other_fast_see_what_happened_in_between(
+    shapes: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[float] = []
+    monkeypatch.setattr(edits, "look", lambda project: looked.append(0) or look(project))
+    monkeypatch.setattr(edits, "_FRESH_S", 60.0)
+    first, second, third, fourth, *_ = ids(shapes, "circle")
+    edits.move_pictures(shapes, [first], "square", seen="circle")
+    edits.move_pictures(shapes, [first], "", seen="square")
+    edits.move_pictures(shapes, [second], "square", seen="circle")
+    assert len(looked) == 1, "one look is enough for three steps"
+    assert labels(shapes)[first] == "" and labels(shapes)[second] == "square"
+    edits.trash_pictures(shapes, [third])
+    assert edits.move_pictures(shapes, [third], "square", seen="circle").missing == (third,)
+    look(shapes).by_id[fourth].path.rename(shapes.images / "square" / "by-hand.png")
+    assert edits.move_pictures(shapes, [fourth], "", seen="circle").elsewhere == {fourth: "square"}
+    pasted = write_tree(shapes.unsorted, {"pasted.png": picture("green", 9)}) / "pasted.png"
+    assert edits.move_pictures(shapes, [sha(pasted.read_bytes())], "circle") == edits.Change(1)
+
+
 def test_a_picture_that_is_where_it_should_be_stays_and_is_no_change(shapes: Project) -> None:
     assert edits.move_pictures(shapes, ids(shapes, "circle"), "circle") == edits.Change(0)
     assert history.last_change(shapes) == ""
