@@ -153,14 +153,15 @@ def sorting_steps(project: Project) -> tuple[dict[str, str], set[str]]:
     return steps, unseen
 
 
-def decided(project: Project) -> dict[str, str]:
+def decided(project: Project, since: float = 0.0) -> dict[str, str]:
     """Pictures about whose label somebody was asked, by id, and the label that was kept or given, as far as it was not
-    taken back."""
+    taken back. since: only what was decided from then on, in seconds since 1970."""
     rows = storage.read_json_lines(project.history)
     taken_back = {row.get("undoes") for row in rows if row.get("action") == "undo"}
     found: dict[str, str] = {}
     for row in rows:
-        if (row.get("action") == "keep" or row.get("decided")) and row["batch"] not in taken_back:
+        asked = (row.get("action") == "keep" or row.get("decided")) and float(row.get("time", 0)) >= since
+        if asked and row["batch"] not in taken_back:
             found |= {
                 str(m[0]): Path(m[2]).parent.name for m in row.get("moves", []) if str(m[2]).startswith("images/")
             }

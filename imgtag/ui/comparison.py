@@ -98,7 +98,7 @@ def _in_words(found: Comparison, before: str, after: str) -> None:
         if found.relabelled:
             st.caption(
                 f"{count(found.relabelled, 'of these pictures has', 'of these pictures have')} another label since "
-                f"{before}; both are judged by the label of {after}."
+                f"{before}; both are judged by the label of {after}. The table shows each as it was judged then."
             )
 
 

@@ -93,7 +93,7 @@ def prediction_grid(
     shown; label: the same in words. quiet: without a bar, for several of them below one another.
     """
     project, there = run.project, dataset.by_id
-    confirmed = history.decided(project)
+    confirmed = history.decided(project, since=run.created)
     left = [
         p
         for p in predictions

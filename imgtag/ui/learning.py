@@ -59,5 +59,5 @@ def _in_words(curve: list[Point]) -> str:
     half, all_of_them = curve[1], curve[-1]
     grown = f"From {half.pictures:,} to {all_of_them.pictures:,} pictures, the accuracy went {100 * gain:+.1f} points."
     if gain >= _WORTH_IT:
-        return f"{grown} **More pictures still help**; the next doubling usually brings less than the last one did."
+        return f"{grown} **More pictures probably help further**; the next doubling usually brings less than the last."
     return f"{grown} **More pictures of the same kind will hardly help**: look for wrong labels and for missing views."

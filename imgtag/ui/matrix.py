@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 
 import pandas as pd
 import streamlit as st
@@ -28,13 +28,14 @@ def matrix_area(found: Evaluation, names: Mapping[str, str], *, key: str) -> Cel
     order, shares = _shown(found, names, key=key)
     chosen, outlined, turn = f"{key} chosen", f"{key} outlined", f"{key} turn"
     marked: Cell = st.session_state.get(outlined, (ANY, ANY))
-    chart, listed = f"{key} {len(order)} {order[0]} {shares} {marked}", f"{key} list {st.session_state.get(turn, 0)}"
+    shown = f"{len(order)} {order[0]}"
+    chart, listed = f"{key} {shown} {shares} {marked}", f"{key} list {shown} {st.session_state.get(turn, 0)}"
     beside = has_room_beside(len(order))
     left, right = st.columns([5, 2]) if beside else (st.container(), st.container())
     with left:
         clicked = matrix_chart(found, names, order, shares, marked, key=chart)
     with right:
-        picked = _mistakes(found, names, tall=beside, key=listed)
+        picked = _mistakes(found, names, set(order), tall=beside, key=listed)
 
     cells = cells_worth_a_look(found)
     if newly := _newly({chart: clicked, listed: picked}, key=key):
@@ -93,10 +94,10 @@ def _shown(found: Evaluation, names: Mapping[str, str], *, key: str) -> tuple[Se
     return order, shares
 
 
-def _mistakes(found: Evaluation, names: Mapping[str, str], *, tall: bool, key: str) -> Cell | None:
-    """The mistakes, most frequent first; returns the one whose line was chosen."""
+def _mistakes(found: Evaluation, names: Mapping[str, str], shown: Set[str], *, tall: bool, key: str) -> Cell | None:
+    """The mistakes between these classes, most frequent first; returns the one whose line was clicked."""
     of = {f.label: f.support for f in found.per_class}
-    pairs = [(label, said, n) for label, said, n in found.filled_cells if label != said]
+    pairs = [(label, said, n) for label, said, n in found.filled_cells if label != said and shown >= {label, said}]
     pairs.sort(key=lambda pair: (-pair[2], of[pair[0]]))  # of as many, those first that are more of their class
     if not pairs:
         st.caption("There are no mistakes.")
@@ -107,11 +108,11 @@ def _mistakes(found: Evaluation, names: Mapping[str, str], *, tall: bool, key: s
         hide_index=True,
         height=min(38 + 35 * len(rows), 460 if tall else 178),
         on_select="rerun",
-        selection_mode="single-row",
+        selection_mode="single-cell",
         key=key,
         column_config={"Taken for another": st.column_config.TextColumn(width=178)},
     )
-    lines = state.selection.rows
+    lines = [row for row, _ in state.selection.cells]
     return (pairs[lines[0]][0], pairs[lines[0]][1]) if lines and lines[0] < len(pairs) else None
 
 

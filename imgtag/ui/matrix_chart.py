@@ -64,7 +64,9 @@ def _spec(order: Sequence[str], names: Mapping[str, str], outlined: Cell, ink: s
         "domain": False,
         **({"labelFontSize": 10} if is_crowded(len(order)) else {}),
     }
-    turned = {"labelAngle": -90 if is_crowded(len(order)) else -40}
+    turned: dict[str, Any] = {"labelAngle": -40}
+    if is_crowded(len(order)):  # on a phone, every second or third
+        turned = {"labelAngle": -90, "labelOverlap": "greedy"}
     scale = {"domain": [*order, ANY]}
     place = {
         "x": {
@@ -72,7 +74,7 @@ def _spec(order: Sequence[str], names: Mapping[str, str], outlined: Cell, ink: s
             "type": "nominal",
             "scale": scale,
             "title": "what the model said (prediction)",
-            "axis": {**axis, **turned, "labelOverlap": "greedy"},  # on a phone, every second or third
+            "axis": {**axis, **turned},
         },
         "y": {"field": "label", "type": "nominal", "scale": scale, "title": "what it is (label)", "axis": axis},
     }

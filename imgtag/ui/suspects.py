@@ -47,7 +47,8 @@ def suspects_area(project: Project, dataset: Dataset) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(
             f"**{count(len(open_now), 'picture looks', 'pictures look')} more like another class** than like the own "
-            f"one, of {len(dataset.labelled):,}. Wrong labels stand at the top; further down are those merely hard.",
+            f"one, of {len(dataset.labelled):,}. Wrong labels stand near the top, among pictures that are merely hard."
+            + (f" Here are {len(page)} of them; the next come when these are decided." if page != open_now else ""),
             width="stretch",
         )
         if st.button("Look again", icon=":material/refresh:", help="With what you have decided so far"):

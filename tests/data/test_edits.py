@@ -372,8 +372,11 @@ def test_a_kept_label_is_remembered_and_can_be_asked_about_again_after_undo(shap
     first, second = (p.id for p in look(shapes).by_class["circle"][:2])
     [new] = look(shapes).unsorted
     assert edits.keep_labels(shapes, [first, new.id, "nobody"]) == edits.Change(1, ("nobody",))
+    time.sleep(0.01)
+    training = time.time()
     edits.sort_pictures(shapes, {second: "square"}, decided="yes")
     assert history.decided(shapes) == {first: "circle", second: "square"}
+    assert history.decided(shapes, since=training) == {second: "square"}, "what was decided before it is shown again"
     assert history.entries(shapes)[1].what == "keeping the label of 1 picture"
     edits.move_pictures(shapes, [first], "square")
     assert history.decided(shapes)[first] == "circle", "whoever moves it later does not answer the same question"
