@@ -46,6 +46,7 @@ def test_stop_in_one_window_and_kill_and_resume_show_in_the_other(page: Page, se
     os.kill(trainer_of(run.path), signal.SIGKILL)
     for window in (page, other):
         expect(window.get_by_text("The training was interrupted.")).to_be_visible(timeout=10_000)
+    expect(stop).to_have_count(0)  # the button of before would stop what is not yet begun again
     page.get_by_role("button", name="Go on where it stopped").click()
     expect(stop).to_be_visible(timeout=30_000)
     stop.click()
