@@ -6,12 +6,10 @@ from imgtag.core.words import count, duration, percent
 from imgtag.data.dataset import look
 from imgtag.data.splits import shares_of
 from imgtag.training.concerns import concerns
-from imgtag.training.jobs import start_training
 from imgtag.training.runs import list_runs
 from imgtag.training.turns import machine_is_busy
-from imgtag.ui.errors import shown_errors
 from imgtag.ui.forecast import Forecast
-from imgtag.ui.live import await_news, live_trainings, was_watched
+from imgtag.ui.live import await_news, begin_training, live_trainings, tell_refusal, was_watched
 from imgtag.ui.navigation import link, require_project
 from imgtag.ui.own_settings import OwnSettings
 from imgtag.ui.recipes import choose_preset
@@ -89,11 +87,10 @@ def set_up() -> None:
             st.caption("One training works at a time; this one begins when the others have ended.", width="content")
         elif active:
             st.caption("The other one is paused: this one begins at once.", width="content")
-    if asked and recipe:
-        with shown_errors(), st.spinner("Getting the pictures ready"):
-            start_training(project, recipe)
-            st.session_state["_just started"] = True
-            st.rerun()
+    if asked and recipe and begin_training(project, recipe):
+        st.session_state["_just started"] = True
+        st.rerun()
+    tell_refusal(project)
     forecast.keep_fresh()
 
 

@@ -8,18 +8,21 @@ from typing import Any
 
 import streamlit as st
 
+from imgtag.core.errors import ImgtagError
 from imgtag.core.words import duration, moment
 from imgtag.data.projects import Project
-from imgtag.training.jobs import continue_training, pause_training, stop_training
+from imgtag.training.jobs import continue_training, pause_training, start_training, stop_training
+from imgtag.training.recipes import Recipe
 from imgtag.training.runs import Run, list_runs
 from imgtag.ui import curves
+from imgtag.ui.errors import show_error
 from imgtag.ui.forecast import roughly
 from imgtag.ui.recipes import recipe_title
 from imgtag.ui.text import literal
 
 _PAUSE, _GO_ON, _STOP = ":material/pause:", ":material/play_arrow:", ":material/stop:"
 _NETWORKS = {"1": " · second network", "2": " · third network"}  # by the number behind the phase
-_WATCHED = "_watched training"
+_WATCHED, _REFUSED = "_watched training", "_refused training"
 _LATER = ("paused", "waiting")  # states of runs that let others work, the likelier to go on first
 
 
@@ -49,9 +52,30 @@ def was_watched(run: Run) -> bool:
     return bool(st.session_state.get(_WATCHED) == run.id)
 
 
+def begin_training(project: Project, recipe: Recipe) -> bool:
+    """Start a training; whether it began. Why not stays to be told until the next try or until another page is opened:
+    the page is drawn anew at any moment, when a predicted time is known, and would take the sentence away."""
+    st.session_state.pop(_REFUSED, None)
+    try:
+        with st.spinner("Getting the pictures ready"):
+            start_training(project, recipe)
+    except ImgtagError as error:
+        st.session_state[_REFUSED] = (project.name, error)
+        return False
+    return True
+
+
+def tell_refusal(project: Project) -> None:
+    """Why the last try to train did not begin, if it did not."""
+    name, error = st.session_state.get(_REFUSED, ("", None))
+    if error and name == project.name:
+        show_error(error)
+
+
 def look_elsewhere() -> None:
-    """Another page was opened: what was watched is no news any more."""
-    st.session_state.pop(_WATCHED, None)
+    """Another page was opened: what was watched is no news any more, nor what was refused."""
+    for key in (_WATCHED, _REFUSED):
+        st.session_state.pop(key, None)
 
 
 def await_news(project: Project) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from imgtag.core import locks
 from imgtag.data import edits
 from imgtag.data.dataset import look
 from imgtag.data.projects import Project
@@ -75,6 +76,19 @@ def test_training_is_refused_with_a_reason_while_there_is_one_class(project: Pro
     app = opened("train", project)
     assert "At least two classes" in texts(app)
     assert app.button(key="train").disabled
+
+
+def test_why_a_training_did_not_begin_stays_when_the_page_is_drawn_anew(shapes: Project) -> None:
+    with locks.locked(shapes.cache / "importing" / "one.lock"):  # as an import holds it
+        app = opened("train", shapes)
+        app.button(key="train").click().run()
+        assert "Pictures are still coming in" in texts(app)
+        app.run()
+        assert "Pictures are still coming in" in texts(app)
+        assert list_runs(shapes) == []
+    app.switch_page("../../pages/label.py").run()
+    app.switch_page("../../pages/train.py").run()
+    assert "Pictures are still coming in" not in texts(app)
 
 
 @pytest.mark.parametrize("damage", ["config.json", "status.json", "manifest.csv"])
