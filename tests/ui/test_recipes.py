@@ -19,6 +19,7 @@ from imgtag.training.estimates import Estimate
 from imgtag.training.options import OPTIONS
 from imgtag.training.recipes import PRESETS, Recipe, make_recipe
 from imgtag.training.runs import Run, create_run, list_runs
+from imgtag.ui import live
 from imgtag.ui.forecast import Forecast
 from imgtag.ui.own_settings import GROUPS, applies
 from imgtag.ui.recipes import changes
@@ -30,7 +31,7 @@ from tests.ui.test_pages import labelled, opened, texts
 def started(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
     """The recipes of the trainings that the page asked for; none is really started."""
     found: list[Recipe] = []
-    monkeypatch.setattr(jobs, "start_training", lambda project, recipe: found.append(recipe))
+    monkeypatch.setattr(live, "start_training", lambda project, recipe: found.append(recipe))
     monkeypatch.setattr(jobs, "measure", lambda recipe: pytest.fail("a page that was only opened measures nothing"))
     return found
 
