@@ -12,7 +12,7 @@ from base64 import b64decode
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urlsplit
+from urllib.parse import parse_qs, unquote_plus, urlencode, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import RSAKey
@@ -77,7 +77,7 @@ class _Answers(BaseHTTPRequestHandler):
         sent = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
         nonce = self.server.nonces.pop(sent.get("code", [""])[0], None)
         client = b64decode(self.headers.get("Authorization", "").removeprefix("Basic ")).decode()
-        if nonce is None or client.replace("+", " ").replace("%20", " ") != f"{CLIENT}:{SECRET}":
+        if nonce is None or unquote_plus(client) != f"{CLIENT}:{SECRET}":  # RFC 6749, 2.3.1
             self.send_error(400)
             return
         self.server.tokens += 1

@@ -80,6 +80,7 @@ def sort_pictures(
             after = tuple(
                 replace(p, path=landed[p.id], label=labels[p.id]) if p.id in landed else p for p in dataset.pictures
             )
+            _looks.clear()  # one project is enough, and a large one takes memory
             _looks[project.path] = looked, size(project), replace(dataset, pictures=after)
     return replace(left, moved=len(moves))
 

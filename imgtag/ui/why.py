@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from imgtag.core.errors import ImgtagError
 from imgtag.core.words import count, percent
 from imgtag.data.dataset import look
 from imgtag.data.images import encode_png
 from imgtag.data.projects import Project
-from imgtag.data.thumbnails import thumbnail_bytes
 from imgtag.review.metrics import Prediction
 from imgtag.serving.predictor import Tag
 from imgtag.training import ahead
@@ -22,7 +20,7 @@ from imgtag.ui.grid import sort_grid, tile
 from imgtag.ui.sorting import carry_out, targets_of
 from imgtag.ui.text import literal
 
-_NEAREST = 3
+_NEAREST, _LARGE = 3, 256  # pictures; pixels, those of a thumbnail
 
 
 def ask_why(project: Project, id_: str) -> None:
@@ -43,7 +41,10 @@ def answer_why(run: Run, predictions: Sequence[Prediction], names: Mapping[str, 
 def _dialog(run: Run, asked: Prediction, names: Mapping[str, str]) -> None:
     left, right = st.columns(2)
     with left:
-        _picture(run.project, asked.sha256)
+        if _mendable(run, [(asked.sha256, asked.label)], names, label="The picture in question", size=_LARGE):
+            st.caption("It was mended or removed since this training.")
+        else:
+            st.caption("Is its own label wrong? Point at it and press the number of its class, or click it.")
     with right:
         st.markdown(f"It is **{literal(names[asked.label])}**.")
         verdict = "rightly" if asked.right else "wrongly"
@@ -64,25 +65,27 @@ def _alike(run: Run, asked: Prediction, names: Mapping[str, str]) -> None:
         st.caption("The training pictures have not been looked at by this network.")
         return
     st.caption("Is one of them in the wrong class? Click it, or point at it and press the number of its class.")
-    dataset = look(run.project)
-    there = {p.id: p.label for p in dataset.labelled}
-    sort_grid(
-        [
-            tile(run.project, i, names.get(label, label), names.get(label, label))
-            for i, label in nearest
-            if there.get(i) == label
-        ],
-        targets_of(run.project, dataset),
-        lambda step: carry_out(run.project, step, decides=True),
-        key=f"nearest {asked.sha256}",
-        label="Training pictures like it",
-        place=None,
-        size=180,
-        quiet=True,
-    )
-    mended = sum(there.get(i) != label for i, label in nearest)
+    mended = _mendable(run, nearest, names, label="Training pictures like it", size=180)
     if mended:
         st.caption(f"{count(mended, 'picture was', 'pictures were')} mended or removed since this training.")
+
+
+def _mendable(run: Run, pictures: Sequence[tuple[str, str]], names: Mapping[str, str], *, label: str, size: int) -> int:
+    """Pictures with the labels of the training, to be mended where they stand; returns how many were since then."""
+    dataset = look(run.project)
+    left = [(id_, c) for id_, c in pictures if id_ in dataset.by_id and dataset.by_id[id_].label == c]
+    if left:
+        sort_grid(
+            [tile(run.project, id_, names.get(c, c), names.get(c, c)) for id_, c in left],
+            targets_of(run.project, dataset),
+            lambda step: carry_out(run.project, step, decides=True),
+            key=f"{label} {pictures[0][0]}",
+            label=label,
+            place=None,
+            size=size,
+            quiet=True,
+        )
+    return len(pictures) - len(left)
 
 
 def _heat(run: Run, asked: Prediction, names: Mapping[str, str]) -> None:
@@ -110,13 +113,6 @@ def _nearest(run: Run, id_: str) -> list[tuple[str, str]]:
     labels = {row.sha256: row.label for row in run.manifest() if row.split == "train"}
     features = ahead.seen(run.project, [id_, *labels])
     return [(i, labels[i]) for i in most_like(id_, features, _NEAREST + 1) if i != id_][:_NEAREST]
-
-
-def _picture(project: Project, id_: str) -> None:
-    try:
-        st.image(thumbnail_bytes(project, id_, large=True))
-    except ImgtagError as gone:
-        st.caption(literal(gone.title))
 
 
 def _key(project: Project) -> str:

@@ -75,7 +75,12 @@ def test_a_mistake_is_mended_where_it_is_shown(page: Page, server: Server, ready
     alike.first.locator(".face").hover()
     page.keyboard.press("2" if label == "circle" else "1")  # the reason is mended where it is shown
     until(lambda: look(shapes).by_id[reason].label != label, seconds=30)
-    page.keyboard.press("Escape")
+    page.get_by_role("group", name="The picture in question").locator(".tile .face").hover()
+    page.keyboard.press("1" if worst.label == "square" else "2")  # and so is the picture itself
+    expect(page.get_by_text("It was mended or removed since this training.")).to_be_visible()
+    assert look(shapes).by_id[worst.sha256].label not in ("", worst.label)
+    edits.undo(shapes)
+    page.get_by_role("dialog").get_by_role("button", name="Close").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
     expect(page.get_by_text("Pictures changed since this training: 1 relabelled.")).to_be_visible()
     page.get_by_role("button", name="None", exact=True).click()
