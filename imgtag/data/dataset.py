@@ -23,6 +23,7 @@ from imgtag.data.projects import Project
 
 UNSORTED = ""
 _LOOK_AGAIN_S = 5.0
+_TRIES = 5  # looks that others disturbed
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,32 @@ class Dataset:
 
 
 def look(project: Project) -> Dataset:
-    """Read the class folders now."""
+    """Read the class folders now.
+
+    What somebody moves from a folder not yet read into one that was read already would be missed, or seen twice the
+    other way round. So the folders are read again when they changed meanwhile, a few times.
+    """
+    for _ in range(_TRIES):
+        before = _changes(project)
+        dataset = _look_once(project)
+        if _changes(project) == before:
+            break
+    return dataset
+
+
+def _changes(project: Project) -> list[tuple[str, int]]:
+    """When a name was last added to or taken from each folder of pictures (nanoseconds; what is missing: 0)."""
+    folders = [project.images, project.unsorted, *(project.images / name for name in class_folders(project))]
+    found = []
+    for folder in folders:
+        try:
+            found.append((folder.name, folder.stat().st_mtime_ns))
+        except OSError:
+            found.append((folder.name, 0))
+    return found
+
+
+def _look_once(project: Project) -> Dataset:
     index = _read_index(project)
     fresh: dict[str, list[Any]] = {}
     class_names = class_folders(project)

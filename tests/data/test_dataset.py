@@ -185,6 +185,25 @@ def test_looking_while_another_process_moves_pictures_and_renames_classes_never_
     assert len(look(shapes).by_id) == 24
 
 
+@pytest.mark.parametrize(("here", "there"), [("circle", "square"), ("square", "circle")])
+def test_a_picture_moved_between_two_folders_being_read_is_neither_missed_nor_seen_twice(
+    here: str, there: str, shapes: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {p.id for p in look(shapes).labelled}
+    moving = look(shapes).by_class[here][0].path
+    scandir = os.scandir
+
+    def scan(folder: Path) -> object:
+        if Path(folder).name == "square" and moving.exists():  # “circle” has been read
+            moving.rename(shapes.images / there / moving.name)
+        return scandir(folder)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    dataset = look(shapes)
+    assert {p.id for p in dataset.labelled} == known
+    assert not dataset.copies
+
+
 def test_pictures_are_found_again_where_they_were_moved_to(shapes: Project) -> None:
     known = look(shapes).labelled
     where = Whereabouts(shapes, [p.id for p in known], [p.path for p in known])
