@@ -227,13 +227,21 @@ def import_bundle(options: argparse.Namespace) -> Result:
     """Take in a model that was exported as a bundle; makes the project if it is new."""
     from imgtag.serving.importing_models import import_model
 
+    made: list[Project] = []
+
     def owner() -> Project:
         try:
             return find_project(options.project)
         except NotFound:
-            return _create(options.project)
+            made.append(_create(options.project))
+            return made[0]
 
-    run = import_model(owner, Path(options.bundle), _telling(options))
+    try:
+        run = import_model(owner, Path(options.bundle), _telling(options))
+    except BaseException:
+        for project in made:
+            storage.remove_folder(project.path)
+        raise
     _say(options, f"Imported as {run.id}: {len(run.classes)} classes.")
     return {"run": run.id, "project": run.project.name, "classes": run.classes}
 

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -279,6 +280,12 @@ def test_a_model_leaves_as_a_bundle_and_comes_in_elsewhere(numbers: Project, tmp
     file = next((numbers.images / "10").iterdir())
     assert as_json("classify", "numbers", file) == as_json("classify", "elsewhere", file)
     assert as_json("evaluate", "elsewhere") == as_json("evaluate", "numbers")
+    with zipfile.ZipFile(tmp_path / "model.zip") as whole, zipfile.ZipFile(tmp_path / "spoilt.zip", "w") as spoilt:
+        for name in whole.namelist():
+            data = whole.read(name)
+            spoilt.writestr(name, data[:-1] + b"x" if name.endswith(".safetensors") else data)
+    assert "damaged" in str(refused("import-model", "fresh", tmp_path / "spoilt.zip"))
+    assert "fresh" in refused("evaluate", "fresh")["title"], "the project that was made for it is gone"
 
 
 def test_an_export_that_cannot_be_is_refused(numbers: Project, tmp_path: Path) -> None:

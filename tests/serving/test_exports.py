@@ -49,6 +49,7 @@ ODD: Mapping[str, bytes] = {
     "cmyk.jpg": encode(scene(8).convert("CMYK"), "JPEG"),
     "sixteen.png": encode(Image.fromarray(np.asarray(scene(9).convert("L"), np.uint16) * 257)),
     "sideways.jpg": b"",
+    "broken-exif.png": encode(scene(10), "PNG", exif=b"garbage"),
     "small.webp": encode(draw("red", 3), "WEBP"),
 }
 

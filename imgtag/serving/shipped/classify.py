@@ -6,6 +6,7 @@ this file. In a program of your own: from classify import Classifier; Classifier
 
 import argparse
 import json
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,8 @@ def upright(source, at_least):
     picture = Image.open(source, formats=FORMATS)
     if picture.format in ("JPEG", "MPO"):  # decoded at a half, a quarter or an eighth of its size: much faster
         picture.draft("RGB" if picture.mode == "RGB" else None, (at_least, at_least))
-    picture = ImageOps.exif_transpose(picture)
+    with suppress(Exception):  # damaged camera notes do not matter: the pixels are whole
+        picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I"):  # 16 bits
         values = np.asarray(picture).astype(np.uint32)
         picture = Image.fromarray((values >> 8 * int(values.max(initial=0) > 255)).astype(np.uint8))

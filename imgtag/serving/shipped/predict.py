@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import json
+from contextlib import suppress
 from itertools import accumulate
 from pathlib import Path
 
@@ -47,9 +48,9 @@ def features(name, net, x):
 def pixels(source, shorter, size):
     """A picture upright, 8 bits, on white; its shorter side scaled, the central square: uint8 (size, size, 3)."""
     picture = Image.open(source, formats=("JPEG", "PNG", "WEBP", "GIF", "BMP", "AVIF", "HEIF"))
-    if picture.format in ("JPEG", "MPO"):
-        picture.draft("RGB" if picture.mode == "RGB" else None, (shorter, shorter))  # decoded smaller: much faster
-    picture = ImageOps.exif_transpose(picture)
+    picture.draft("RGB" if picture.mode == "RGB" else None, (shorter, shorter))  # JPEG decoded smaller: much faster
+    with suppress(Exception):  # damaged camera notes do not matter: the pixels are whole
+        picture = ImageOps.exif_transpose(picture)
     if picture.mode.startswith("I"):
         values = np.asarray(picture).astype(np.uint32)
         picture = Image.fromarray((values >> 8 * int(values.max(initial=0) > 255)).astype(np.uint8))
@@ -90,8 +91,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, fromfile_prefix_chars="@")
     parser.add_argument("files", nargs="+")
     parser.add_argument("--top", type=int, default=5)
-    options = parser.parse_args()
-    for file in options.files:
+    for file in (options := parser.parse_args()).files:
         try:
             answer = {"file": file, **classify(file, options.top), "error": None}
         except Exception as error:  # one bad file must not hurt the others
