@@ -20,6 +20,7 @@ from imgtag.core import storage
 from imgtag.core.settings import home
 from imgtag.data.projects import Project, create_project
 from imgtag.data.splits import record_splits
+from imgtag.training.ahead import CLOSELY
 from imgtag.training.backbones import backbone
 from imgtag.training.extractor import load_extractor
 from imgtag.training.recipes import make_recipe
@@ -32,8 +33,8 @@ _RELABELLED = 10
 
 def prepare() -> None:
     """Convert the networks where that has not been done: it happens once on a machine, so it is not timed."""
-    for name in make_recipe("best").backbones:
-        load_extractor(backbone(name))
+    for row in [*map(backbone, make_recipe("best").backbones), CLOSELY]:
+        load_extractor(row)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from imgtag.data.splits import shot_numbers
 from imgtag.training.head import Head, Scaler
 from imgtag.training.logistic import Span, choose_strength, fit, grouped_folds
 
-_MOST_ROWS = 4000  # views of sorted pictures to learn from: more change little and cost seconds
+_MOST_ROWS = 4000  # looks at sorted pictures to learn from: more change little and cost seconds
 _VARIETY = 0.5  # how much the distance from groups before counts beside closeness; on boats-small, 0.5 saved the most
 FOLDS = 5
 
@@ -67,7 +67,7 @@ class Suggestions:
 def suggest(
     sorted_pictures: Sequence[Picture],
     unsorted: Sequence[str],
-    views: Sequence[Mapping[str, np.ndarray]],
+    looks: Sequence[Mapping[str, np.ndarray]],
     least: int = 3,
     steps: Mapping[str, str] | None = None,
     unchecked: Set[str] = frozenset(),
@@ -75,73 +75,73 @@ def suggest(
 ) -> Suggestions | None:
     """Suggestions for the unsorted ids that were looked at; None while no two classes can be learnt.
 
-    views: features by id, float16 (D,), of each picture as it is, and perhaps of its mirror image: all are learnt from,
-    and the answers about them are averaged.
+    looks: features by id, float16 (D,), from each look at the pictures, perhaps one closer than the other: all are
+    learnt from, and the answers about them are averaged.
     least: pictures of a class before it is suggested. steps: for a sorted picture the step that sorted it.
     unchecked: sorted pictures that nobody looked at, since many suggestions were accepted at once; they say nothing
     about how often suggestions are right.
     """
-    known, classes = _lessons(sorted_pictures, views, least, seed)
-    asked = tuple(i for i in unsorted if i in views[0])
+    known, classes = _lessons(sorted_pictures, looks, least, seed)
+    asked = tuple(i for i in unsorted if i in looks[0])
     if len(classes) < 2 or not asked:
         return None
-    rows, labels = _rows_and_labels(known, classes, views)
+    rows, labels = _rows_and_labels(known, classes, looks)
     once = slice(len(known))  # the first view is enough to choose by
     strength = choose_strength(rows[once], labels[once], np.arange(len(known)), len(classes), seed)
     groups = np.unique([(steps or {}).get(p.id, p.id) for p in known], return_inverse=True)[1]
-    chances = held_out_chances(rows, labels, np.tile(groups, len(views)), len(classes), strength, seed, evened=True)
-    chances = chances.reshape(len(views), len(known), len(classes)).mean(axis=0)
+    chances = held_out_chances(rows, labels, np.tile(groups, len(looks)), len(classes), strength, seed, evened=True)
+    chances = chances.reshape(len(looks), len(known), len(classes)).mean(axis=0)
     counts_for = ~np.isnan(chances[:, 0]) & np.array([p.id not in unchecked for p in known])
     reliability = Reliability(
         chances[counts_for].max(axis=1, initial=0), chances[counts_for].argmax(axis=1) == labels[once][counts_for]
     )
     head = fitted_head(rows, labels, len(classes), strength, evened=True)
-    return Suggestions(asked, classes, _answers(head, asked, views), reliability, strength)
+    return Suggestions(asked, classes, _answers(head, asked, looks), reliability, strength)
 
 
 def suggest_again(
     before: Suggestions,
     sorted_pictures: Sequence[Picture],
     unsorted: Sequence[str],
-    views: Sequence[Mapping[str, np.ndarray]],
+    looks: Sequence[Mapping[str, np.ndarray]],
     least: int = 3,
     seed: int = 0,
 ) -> Suggestions | None:
     """New suggestions after a few corrections, with the strength and the reliability of those before: one fit instead
     of dozens. See `suggest`."""
-    known, classes = _lessons(sorted_pictures, views, least, seed)
-    asked = tuple(i for i in unsorted if i in views[0])
+    known, classes = _lessons(sorted_pictures, looks, least, seed)
+    asked = tuple(i for i in unsorted if i in looks[0])
     if len(classes) < 2 or not asked:
         return None
-    head = fitted_head(*_rows_and_labels(known, classes, views), len(classes), before.strength, evened=True)
-    return replace(before, ids=asked, classes=classes, chances=_answers(head, asked, views))
+    head = fitted_head(*_rows_and_labels(known, classes, looks), len(classes), before.strength, evened=True)
+    return replace(before, ids=asked, classes=classes, chances=_answers(head, asked, looks))
 
 
 def _lessons(
-    sorted_pictures: Sequence[Picture], views: Sequence[Mapping[str, np.ndarray]], least: int, seed: int
+    sorted_pictures: Sequence[Picture], looks: Sequence[Mapping[str, np.ndarray]], least: int, seed: int
 ) -> tuple[list[Picture], tuple[str, ...]]:
     """The pictures to learn from, and the classes that hold enough of them."""
-    known = [p for p in sorted_pictures if p.id in views[0]]
+    known = [p for p in sorted_pictures if p.id in looks[0]]
     counts = Counter(p.label for p in known)
     classes = tuple(name for name, count in counts.items() if count >= least)
     known = [p for p in known if p.label in classes]
-    most = _MOST_ROWS // len(views)
+    most = _MOST_ROWS // len(looks)
     if len(known) > most:
         known = [known[i] for i in np.random.default_rng(seed).permutation(len(known))[:most]]
     return known, classes
 
 
 def _rows_and_labels(
-    known: Sequence[Picture], classes: Sequence[str], views: Sequence[Mapping[str, np.ndarray]]
+    known: Sequence[Picture], classes: Sequence[str], looks: Sequence[Mapping[str, np.ndarray]]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Features float32 (V * N, D), view after view, and labels int (V * N,)."""
-    rows = np.stack([features[p.id] for features in views for p in known]).astype(np.float32)
-    return rows, np.array([classes.index(p.label) for _ in views for p in known])
+    rows = np.stack([features[p.id] for features in looks for p in known]).astype(np.float32)
+    return rows, np.array([classes.index(p.label) for _ in looks for p in known])
 
 
-def _answers(head: Head, asked: Sequence[str], views: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
-    """Probabilities float32 (N, K), the mean over the views."""
-    answers = [head.probabilities(np.stack([features[i] for i in asked])) for features in views]
+def _answers(head: Head, asked: Sequence[str], looks: Sequence[Mapping[str, np.ndarray]]) -> np.ndarray:
+    """Probabilities float32 (N, K), the mean over the looks."""
+    answers = [head.probabilities(np.stack([features[i] for i in asked])) for features in looks]
     return np.asarray(np.mean(answers, axis=0), np.float32)
 
 

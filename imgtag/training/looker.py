@@ -15,7 +15,7 @@ from imgtag.core import locks, storage
 from imgtag.core.errors import Conflict, ImgtagError
 from imgtag.data.dataset import Picture, Whereabouts, look
 from imgtag.data.projects import Project
-from imgtag.training.ahead import LOCK, LOOKERS, TWICE_UP_TO, tell, unreadable, views_by
+from imgtag.training.ahead import LOCK, LOOKERS, networks_for, tell, unreadable, views_by
 from imgtag.training.backbones import Backbone
 from imgtag.training.extractor import load_extractor
 from imgtag.training.features import Features, Unreadable, cached_ids, compute_features
@@ -26,10 +26,12 @@ _PATIENCE_S = 3600.0
 
 
 def look_now(project: Project) -> None:
-    """Compute the features that are missing in this process, waiting for a looker that is at it. Raises NotFound when
-    a network is not to be had."""
+    """Compute the features of the LOOKERS that are missing in this process, waiting for a looker that is at it. Raises
+    NotFound when a network is not to be had."""
     with locks.locked(project.cache / LOCK, wait_s=_PATIENCE_S):
-        _look(project)
+        for row in networks_for(len(look(project).pictures)):
+            if row in LOOKERS:
+                look_with(project, row)
 
 
 def main(project_dir: str) -> int:
@@ -40,7 +42,8 @@ def main(project_dir: str) -> int:
     project = Project(Path(project_dir).absolute())
     try:
         with locks.locked(project.cache / LOCK, wait_s=0.1):
-            _look(project)
+            for row in networks_for(len(look(project).pictures)):
+                look_with(project, row)
     except Conflict:  # another one is at it
         return 0
     except ImgtagError as error:
@@ -53,13 +56,8 @@ def main(project_dir: str) -> int:
     return 0
 
 
-def _look(project: Project) -> None:
-    for row in LOOKERS if len(look(project).pictures) <= TWICE_UP_TO else LOOKERS[:1]:
-        look_with(project, row)
-
-
 def look_with(project: Project, row: Backbone) -> None:
-    """Features of every picture of which views are missing by this one of the LOOKERS, the unsorted first."""
+    """Features of every picture of which views are missing by this network, the unsorted first."""
     dataset = look(project)
     spoilt = unreadable(project)
     seen = {view: cached_ids(project.cache, row, view) for view in views_by(row)}

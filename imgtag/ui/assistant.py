@@ -143,7 +143,8 @@ def _suggestions(project: Project, dataset: Dataset, *, fresh: bool) -> Suggesti
     before: Suggestions | None = None if fresh or not kept else kept[1]
     ids = [p.id for p in dataset.pictures]
     missing = ahead.not_seen(project, ids)
-    state = hash((tuple((p.id, p.label) for p in dataset.pictures), missing, ahead.seen_by(project, ids).name))
+    looks = tuple((row.cache_key, views) for row, views in ahead.looks(project, ids))
+    state = hash((tuple((p.id, p.label) for p in dataset.pictures), missing, looks))
     return worked_out(  # type: ignore[no-any-return]
         project, "suggestions", state, lambda _: _work_out(project, dataset, ids, before), quiet=before is not None
     )
@@ -173,9 +174,9 @@ def _work_out(project: Project, dataset: Dataset, ids: Sequence[str], before: Su
 
     unsorted = [p.id for p in dataset.unsorted]
     if before:
-        return suggest_again(before, dataset.labelled, unsorted, ahead.seen_views(project, ids), LEAST)
+        return suggest_again(before, dataset.labelled, unsorted, ahead.seen_looks(project, ids), LEAST)
     steps, unchecked = history.sorting_steps(project)
-    return suggest(dataset.labelled, unsorted, ahead.seen_views(project, ids), LEAST, steps, unchecked)
+    return suggest(dataset.labelled, unsorted, ahead.seen_looks(project, ids), LEAST, steps, unchecked)
 
 
 def _open_questions(dataset: Dataset) -> set[str]:

@@ -114,8 +114,7 @@ def looked_at(project: Project, dataset: Dataset) -> bool:
     """Whether the network has seen enough to work with; starts its look at the pictures and shows how far it is."""
     ids = [p.id for p in dataset.pictures]
     missing = ahead.not_seen(project, ids)
-    once_more = len(ids) <= ahead.TWICE_UP_TO and ahead.seen_by(project, ids) is ahead.LOOKERS[0]
-    if missing or (once_more and not ahead.looking(project).error):
+    if missing or not (ahead.all_looked(project, ids) or ahead.looking(project).error):
         look_ahead(project)
     if missing:
         _watch_looking(project, ids, missing)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from imgtag.core import locks
 from imgtag.data.dataset import look
 from imgtag.data.projects import Project
 from imgtag.training import ahead
 from imgtag.training.extractor import load_extractor
-from imgtag.training.features import compute_features
+from imgtag.training.features import cached_features, compute_features
 from imgtag.training.jobs import _children, look_ahead
 from imgtag.training.looker import main
 from tests.drawing import picture, write_tree
@@ -24,7 +26,8 @@ def test_it_looks_at_what_nobody_has_seen(ready: object, shapes: Project) -> Non
     assert len(_children) >= 1
     until(lambda: not ahead.looking(shapes).working)
     at = ahead.looking(shapes)
-    assert (at.done, at.total, at.error) == (25, 25, "")  # by the second network, which leaves the unreadable one out
+    assert (at.done, at.total, at.error) == (25, 25, "")  # by the last network, which leaves the unreadable one out
+    assert ahead.all_looked(shapes, ids)
     assert ahead.seen_by(shapes, ids) is ahead.LOOKERS[1]
     found = ahead.seen(shapes, ids)
     assert len(found) == 25
@@ -37,11 +40,16 @@ def test_the_better_one_looks_at_mirror_images_too_and_only_at_what_is_missing(r
     better, ids = ahead.LOOKERS[1], [p.id for p in look(shapes).pictures]
     pictures = [(p.id, p.path) for p in look(shapes).pictures]
     compute_features(shapes.cache, better, load_extractor(better), pictures, ("plain",), lambda _: None, [])
-    assert len(ahead.seen_views(shapes, ids)) == 1, "as an earlier version, or a quick training, leaves it"
+    (plain,) = ahead.seen_looks(shapes, ids)
+    as_seen = ahead.seen(shapes, ids)
+    assert all((plain[i] == as_seen[i]).all() for i in ids), "as an earlier version, or a quick training, leaves it"
+    assert not ahead.all_looked(shapes, ids)
     assert main(str(shapes.path)) == 0
-    plain, mirrored = ahead.seen_views(shapes, ids)
-    assert plain.keys() == mirrored.keys() == set(ids)
-    assert any((plain[i] != mirrored[i]).any() for i in ids)
+    mean, closely = ahead.seen_looks(shapes, ids)
+    mirrored = cached_features(shapes.cache, better, ids, "mirrored")
+    assert mean.keys() == closely.keys() == set(ids)
+    assert all((mirrored[i] != plain[i]).any() and (closely[i] != mean[i]).any() for i in ids)
+    assert all(np.allclose(mean[i], (plain[i].astype(np.float32) + mirrored[i]) / 2, rtol=1e-3, atol=1e-3) for i in ids)
     written = sorted(shapes.cache.rglob("*.safetensors"))
     assert main(str(shapes.path)) == 0
     assert sorted(shapes.cache.rglob("*.safetensors")) == written
