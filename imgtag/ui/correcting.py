@@ -19,6 +19,7 @@ from imgtag.ui.errors import show_error
 from imgtag.ui.grid import Step
 from imgtag.ui.navigation import link
 from imgtag.ui.text import literal
+from imgtag.ui.uninterrupted import uninterrupted
 from imgtag.ui.waiting import watch_job
 from imgtag.ui.who import who
 from imgtag.ui.widgets import flash, flash_error
@@ -50,8 +51,7 @@ def wrong_button(pile: Pile, items: Sequence[Item], *, key: str) -> None:
             type="primary",
             disabled=not label,
             key=f"give {key}",
-            on_click=_give,
-            args=(pile, items, key),
+            on_click=lambda: uninterrupted(lambda: _give(pile, items, key)),
         )
 
 
@@ -136,12 +136,12 @@ def _settle(project: Project) -> None:
     job = find_job(_key(project))
     if job is None or not job.finished:
         return
-    forget_job(_key(project))
     if job.error:
         st.session_state[_failed(project)] = job.error
-        return
-    st.session_state.pop(_failed(project), None)
-    _stack(project).append(job.result)
+    else:
+        st.session_state.pop(_failed(project), None)
+        _stack(project).append(job.result)
+    forget_job(_key(project))  # last: every touch of the session's state may be where Streamlit cuts a run off
 
 
 def _told(project: Project, taken: Taken) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import streamlit as st
 
 from imgtag.data.projects import Project
+from imgtag.ui.uninterrupted import uninterrupted
 
 PAGE_SIZE = 120
 _OFFLINE = (
@@ -222,7 +223,7 @@ def sort_grid(
         "token": f"{page} {place}",
         "words": {**_WORDS, **(words or {})},
     }
-    _mount(tiles, "sort", key, label, size, catch_up, **more)
+    _mount(tiles, "sort", key, label, size, lambda: uninterrupted(catch_up), **more)
 
 
 def upload_area(project: Project, *, key: str, words: Mapping[str, str] | None = None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import re
 import zipfile
 from pathlib import Path
@@ -81,12 +82,23 @@ def test_many_pictures_are_looked_through_corrected_and_taken_along(
     until(lambda: look(numbers).counts["2"] == 12)
     expect(page.get_by_text("waits for the next training")).not_to_be_visible()
 
+    history = numbers.path / "history.jsonl"
+    before = len(history.read_text().splitlines())
+    expect(tiles(page).filter(has_text="in the project now")).to_have_count(0)
+    page.locator(".face[title*='red.png']").click()  # what is taken back while it is still on its way: that, too
+    page.keyboard.press("1")
+    page.keyboard.press("Control+z")
+    until(lambda: len(history.read_text().splitlines()) == before + 2)
+    assert json.loads(history.read_text().splitlines()[-1])["action"] == "undo"
+    expect(tiles(page).filter(has_text="in the project now")).to_have_count(0)
+    assert look(numbers).counts == {"1": 12, "2": 12, "10": 12}
+
     expect(page.get_by_role("button", name="Add to the project")).to_have_count(1)
     page.get_by_role("button", name="Add to the project").click()
     page.get_by_text("To be sorted first").click()
     page.get_by_role("button", name="Add 3 pictures").click()
-    until(lambda: len(look(numbers).unsorted) == 3 - 1)  # the one that was taken back stays in the trash
-    expect(page.get_by_text("1 picture not added")).to_be_visible()
+    until(lambda: len(look(numbers).unsorted) == 3 - 2)  # the two that were taken back stay in the trash
+    expect(page.get_by_text("2 pictures not added")).to_be_visible()
 
 
 def test_zip_clipboard_and_single_pictures_and_a_new_class(page: Page, server: Server, numbers: Project) -> None:
