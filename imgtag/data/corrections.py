@@ -28,6 +28,7 @@ from imgtag.data.splits import RANK, keep_from_test, read_splits
 _TAUGHT_FIRST = 4  # pictures that a new class trains with before one validates
 _THOROUGHLY_UP_TO = 1000  # pictures in all, as in an import
 _IS_TEST = "It is one of the project's test pictures, which must stay as they are to measure the model."
+_SORTED_OTHERWISE = "It is in the project as “{name}” and stays there."
 _LIKE_TEST = "It shows nearly the same as the test picture “{name}”: to learn it would flatter the model."
 
 
@@ -62,19 +63,23 @@ def join_project(
     on_progress: Callable[[int, int, str], None] = lambda done, total, name: None,
     should_stop: Callable[[], bool] = lambda: False,
     *,
+    relabels: bool = True,
     who: str = "",
 ) -> Joined:
     """Take pictures into the project under the classes given; classes that are new are made.
 
     Those with a class never test; those without one come to unsorted as from any import. source: what the history
-    calls them. Stopped, what is in stays. Raises BadName for an impossible class, Conflict while an import is at work,
-    DiskFull.
+    calls them. relabels: those that have another class in the project are moved, as what somebody says is to be done,
+    and not what a model says. Stopped, what is in stays. Raises BadName for an impossible class, Conflict while an
+    import is at work, DiskFull.
     """
     require_no_import(project, "Only when they are all there can be told which of them test.")
     given = list({g.id: g for g in _in_existing_classes(project, given)}.values())
     before = {str(row["batch"]) for row in storage.read_json_lines(project.history)}
     dataset = look(project)
-    refused, splits = _judged(project, dataset, [g for g in given if g.label])
+    refused = {} if relabels else _otherwise_sorted(project, dataset, given)
+    judged, splits = _judged(project, dataset, [g for g in given if g.label and g.id not in refused])
+    refused |= judged
     keep_from_test(project, splits)
     taken = [g for g in given if g.id not in refused]
 
@@ -133,6 +138,16 @@ def _in_existing_classes(project: Project, given: Sequence[Given]) -> list[Given
     labels = {g.label for g in given if g.label}
     spelt = {label: next((t for t in there if same_name(t, label)), None) or check_name(label) for label in labels}
     return [Given(g.id, g.path, g.name, spelt.get(g.label, "")) for g in given]
+
+
+def _otherwise_sorted(project: Project, dataset: Dataset, given: Sequence[Given]) -> dict[str, str]:
+    """Those that stand under another class in the project, by id, with that as the reason."""
+    labels = {g.id: dataset.by_id[g.id].label for g in given if g.label and g.id in dataset.by_id}
+    return {
+        g.id: _SORTED_OTHERWISE.format(name=project.display_name(labels[g.id]))
+        for g in given
+        if labels.get(g.id, g.label) not in (g.label, "")
+    }
 
 
 def _judged(project: Project, dataset: Dataset, given: Sequence[Given]) -> tuple[dict[str, str], dict[str, str]]:

@@ -81,15 +81,17 @@ def join_items(
     on_progress: Callable[[int, int, str], None] = lambda done, total, name: None,
     should_stop: Callable[[], bool] = lambda: False,
     *,
-    source: str = CORRECTED,
+    by_model: bool = False,
     who: str = "",
 ) -> Taken:
     """Let pictures of a pile join the project, each under the class folder given with it, "" for unsorted.
 
+    by_model: nobody has looked at these classes; what is sorted otherwise in the project stays as it is.
     See `data.corrections`, which tells what is refused and raises.
     """
     wanted = [Given(item.id, item.path, item.name, label) for item, label in given if not item.error]
-    joined = join_project(pile.project, wanted, source, on_progress, should_stop, who=who)
+    source = SORTED_BY_MODEL if by_model else CORRECTED
+    joined = join_project(pile.project, wanted, source, on_progress, should_stop, relabels=not by_model, who=who)
     remember_joined(pile, {id_: label for id_, label in joined.labels.items() if label})
     return Taken(pile, joined)
 

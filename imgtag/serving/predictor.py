@@ -16,7 +16,7 @@ import numpy as np
 
 from imgtag.core.errors import BadPicture
 from imgtag.serving.views import Views, Way, averaged, views_for
-from imgtag.training.extractor import Extractor, load_extractor
+from imgtag.training.extractor import Extractor, load_exact, load_extractor
 from imgtag.training.fitting import mixed
 from imgtag.training.model import Model, load_model
 from imgtag.training.runs import Run
@@ -65,6 +65,12 @@ class Predictor:
         self.model = model
         self._extractors = extractors
         self._lock = threading.Lock()
+
+    def exact(self) -> Predictor:
+        """The same model in single precision, as exported programs compute it; this one, if it does already."""
+        if all(extractor.exact for extractor in self._extractors):
+            return self
+        return Predictor(self.model, [load_exact(member.row, member.tuned) for member in self.model.members])
 
     def classify(self, files: Iterable[File], top: int = 5, way: Way = "plain") -> list[Answer]:
         """Answers for (name, bytes or path) pairs, in their order; a bad file does not hurt the others. way: see

@@ -48,6 +48,11 @@ class Extractor:
     reason: str
     batch: int = 8
 
+    @property
+    def exact(self) -> bool:
+        """Whether it computes in single precision, and not in the faster and rougher bfloat16 or on a GPU."""
+        return self.engine in ("PyTorch", "OpenVINO fp32")
+
 
 @dataclass(frozen=True)
 class Tuned:
@@ -87,6 +92,11 @@ def load_extractor(row: Backbone, tuned: Tuned | None = None, *, gpu_allowed: bo
         log.warning("OpenVINO failed, using PyTorch: %s", error)
         return Extractor(_torch_network(row, tuned, "cpu"), "PyTorch", "OpenVINO could not be started.")
     return Extractor(network, f"OpenVINO {found['precision']}", reason)
+
+
+def load_exact(row: Backbone, tuned: Tuned | None = None) -> Extractor:
+    """The slow engine in single precision, by which others are measured."""
+    return Extractor(_torch_network(row, tuned, "cpu"), "PyTorch", "CPU, in single precision.")
 
 
 def load_module(row: Backbone, tuned: Tuned | None = None) -> torch.nn.Module:

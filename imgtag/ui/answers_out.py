@@ -11,7 +11,7 @@ from imgtag.core.words import count
 from imgtag.data.background import Job, find_job, forget_job, start_job
 from imgtag.data.piles import Item, Pile
 from imgtag.serving.answers import Found
-from imgtag.serving.answers_out import SORTED_BY_MODEL, Taken, csv_of, join_items, sorted_zip, write_sorted_zip
+from imgtag.serving.answers_out import Taken, csv_of, join_items, sorted_zip, write_sorted_zip
 from imgtag.ui.correcting import start_joining
 from imgtag.ui.errors import show_error
 from imgtag.ui.navigation import link
@@ -103,7 +103,7 @@ def _add_form(pile: Pile, readable: Sequence[Found]) -> None:
         by = who()
 
         def work(job: Job) -> Taken:
-            return join_items(pile, given, job.report, job.should_stop, source=SORTED_BY_MODEL, who=by)
+            return join_items(pile, given, job.report, job.should_stop, by_model=True, who=by)
 
         start_joining(pile.project, work).wait(1.5)
         st.rerun()

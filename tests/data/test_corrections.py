@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,18 @@ def test_a_picture_joins_the_class_that_was_given_and_trains(scenes: Project, tm
     assert {splits_now(scenes)[g.id] for g in given} == {"train"}
     assert history.entries(scenes)[0].who == "Ann"
     assert {look(scenes).by_id[g.id].path.read_bytes() for g in given} == {g.path.read_bytes() for g in given}
+
+
+def test_what_a_model_says_moves_nothing_that_is_sorted(scenes: Project, tmp_path: Path) -> None:
+    one, other = several(tmp_path, 2, "east")
+    joined(scenes, [one])
+    by_model = [replace(one, label="west"), other]
+    outcome = join_project(scenes, by_model, "by the model", relabels=False)
+    assert (outcome.added, outcome.moved, list(outcome.labels)) == (1, 0, [other.id])
+    assert [s.reason for s in outcome.refused] == ["It is in the project as “east” and stays there."]
+    assert look(scenes).by_id[one.id].label == "east"
+    edits.move_pictures(scenes, [one.id], "")
+    assert join_project(scenes, by_model, "by the model", relabels=False).moved == 1, "what is unsorted is not"
 
 
 def test_corrections_never_test_whatever_comes_later(scenes: Project, tmp_path: Path) -> None:

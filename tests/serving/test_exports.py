@@ -22,14 +22,13 @@ from imgtag.core import storage
 from imgtag.core.errors import Conflict, ImgtagError, NotFound
 from imgtag.data.dataset import look
 from imgtag.serving import handing_out
-from imgtag.serving.formats import FORMATS, SHIPPED, Format
+from imgtag.serving.formats import FORMATS, SHIPPED, Format, write_format
 from imgtag.serving.graph import graph_inputs, graph_of
 from imgtag.serving.handing_out import export_model, export_to, find_format, last_export
-from imgtag.serving.predictor import load_predictor
-from imgtag.serving.verifying import Agreement, compare
-from imgtag.training import extractor
+from imgtag.serving.predictor import Predictor, load_predictor
+from imgtag.serving.verifying import Agreement, compare, verify
 from imgtag.training.backbones import BACKBONES, at_size, backbone
-from imgtag.training.extractor import Tuned
+from imgtag.training.extractor import Extractor, Tuned
 from imgtag.training.head import Head
 from imgtag.training.model import Member, Model, load_model, save_model, set_refusal
 from imgtag.training.runs import Run
@@ -125,14 +124,12 @@ def check_export(run: Run, form: Format, folder: Path, odd: Path) -> None:
     assert made.facts["largest_difference"] < 0.05
     assert storage.read_json(folder / "verification.json")["words"] == made.words
     files = odd_pictures(odd)
-    ours = load_predictor(run).classify([(str(f), f) for f in files], top=3)
-    # These are like nothing it has learnt: where the app computes in bf16, they differ far more than photographs do.
-    limit = 0.25 if "bf16" in extractor._precisions() else 0.05
+    ours = load_predictor(run).exact().classify([(str(f), f) for f in files], top=3)
     theirs = run_example(folder, form, "--top", 3, *files, odd / "gone.jpg")
     assert theirs.pop()["error"]
     for a, b in zip(ours, theirs, strict=True):
         assert (b["file"], b["error"], b["unknown"]) == (a.file, None, a.unknown)
-        assert chances(b) == pytest.approx(chances(a.as_dict()), abs=limit), a.file
+        assert chances(b) == pytest.approx(chances(a.as_dict()), abs=0.05), a.file
     assert list((run.project.cache / "export" / run.id).glob(".making*")) == []
 
 
@@ -262,6 +259,20 @@ def test_a_spoilt_export_is_not_handed_out(
     assert last_export(trained, find_format("bundle")) is None
     assert not list((trained.project.cache / "export").rglob("*.zip"))
     assert not list((trained.project.cache / "export").rglob(".making*"))
+
+
+def test_an_original_that_rounds_is_told_apart_from_a_wrong_export(trained: Run, tmp_path: Path) -> None:
+    """The app may compute in bfloat16; here it rounds everything away."""
+    predictor, form, folder = load_predictor(trained), find_format("bundle"), tmp_path / "bundle"
+    rough = [Extractor(lambda x, e=e: 0 * e.run(x), "OpenVINO bf16", "") for e in predictor._extractors]
+    write_format(trained, form, folder)
+    found = verify(trained, Predictor(predictor.model, rough), form, folder, lambda done, total, message: None)
+    assert found.enough
+    assert (found.same, found.largest) == (found.n, pytest.approx(0, abs=0.001))
+    assert found.rounded
+    assert found.rounded.same < found.n
+    assert f"{found.rounded.same} of {found.n} are the same" in found.words
+    assert found.as_dict()["rounded_original"]["agreement"] == round(found.rounded.same / found.n, 5)
 
 
 def pair(a: float, b: float) -> tuple[dict[str, Any], dict[str, Any]]:
