@@ -8,6 +8,7 @@ from imgtag.ui.answers import answers_area
 from imgtag.ui.answers_out import ways_out
 from imgtag.ui.correcting import joining_area
 from imgtag.ui.incoming import asked, clear, current_pile, ways_in
+from imgtag.ui.live import await_news
 from imgtag.ui.navigation import link, require_project
 from imgtag.ui.runs import choose_run
 from imgtag.ui.widgets import empty_state, page_title, show_flash
@@ -19,6 +20,7 @@ runs = [run for run in list_runs(project) if run.has_model]
 if not runs:
     empty_state("No model yet", "Train first; then new pictures can be classified here.", ":material/image_search:")
     link("train", "Train")
+    await_news(project)  # a training may be about to end
     st.stop()
 
 run = choose_run(runs, key="classify run") if len(runs) > 1 else runs[0]

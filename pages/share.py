@@ -15,7 +15,10 @@ PARTS = (SHOW, FILES, PROGRAMS, IMPORT)
 
 project = require_project()
 show_flash()
-page_title("Share", "Show it to others, or let programs ask it. Nothing of this leads to your pictures.")
+page_title(
+    "Share",
+    "Show it to others, or let programs ask it. Of your pictures, others see only the examples that you choose.",
+)
 part = st.segmented_control("Part", PARTS, default=SHOW, key="share part", label_visibility="collapsed", required=True)
 if part == IMPORT:
     import_area(project)

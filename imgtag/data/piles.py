@@ -19,6 +19,7 @@ from typing import Any
 from imgtag.core import locks, storage
 from imgtag.core.errors import BadPicture, DiskFull, NoAccess, NotFound
 from imgtag.core.settings import limit
+from imgtag.data.dataset import natural_key
 from imgtag.data.images import open_picture, picture_facts, thumbnail
 from imgtag.data.layout import HELPER_FILE, HIDDEN_FILE, understand
 from imgtag.data.projects import Project
@@ -181,7 +182,11 @@ def _read_groups(
     should_stop: Callable[[], bool],
 ) -> tuple[list[dict[str, str]] | None, int]:
     left_out = [understand(file.path for file in files).left_out for files in groups]
-    todo = [(f, reasons.get(f.path, "")) for files, reasons in zip(groups, left_out, strict=True) for f in files]
+    todo = [  # by name: what a browser sends side by side arrives in any order
+        (f, reasons.get(f.path, ""))
+        for files, reasons in zip(groups, left_out, strict=True)
+        for f in sorted(files, key=lambda f: natural_key(str(f.path)))
+    ]
     storage.require_space(part, sum(f.size for f, reason in todo if not f.local and not reason))
     rows: list[dict[str, str]] = []
     for done, (file, reason) in enumerate(todo):

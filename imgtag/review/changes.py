@@ -27,6 +27,8 @@ def changes_since(run: Run, dataset: Dataset) -> Changes:
     """Compare the run's manifest with the labelled pictures of now, as a training would take them."""
     then = {row.sha256: row.label for row in run.manifest()}
     now = {p.id: p.label for p in dataset.for_training}
+    if not then.keys() & now.keys():  # it came from elsewhere, without its pictures
+        return Changes(0, 0, len(now))
     return Changes(
         relabelled=sum(id_ in now and now[id_] != label for id_, label in then.items()),
         removed=sum(id_ not in now for id_ in then),

@@ -138,7 +138,9 @@ async def _classify(request: Request) -> Response:
     it cannot tell. A file that is no picture has its reason in `error`, and the others are answered all the same.
     Requests at the same time are answered together, in turns.
     """
-    top = request.query_params.get("top", "")
+    top = request.query_params.get("top", "5")
+    if not top.isdecimal() or int(top) < 1:
+        raise BadUpload(f"“top={top}” is no number of classes.", "It is a whole number from 1.", "Ask again.")
 
     def chosen() -> Run:
         return find_run(find_listed(request.path_params["name"]), request.query_params.get("run", ""))
@@ -146,7 +148,7 @@ async def _classify(request: Request) -> Response:
     run = await run_in_threadpool(chosen)
     async with received_pictures(request) as named:
         way: Way = "once" if request.query_params.get("views") == "1" else "plain"
-        answers = await classify(run, named, max(1, int(top)) if top.isdecimal() else 5, way)
+        answers = await classify(run, named, int(top), way)
     return JSONResponse([answer.as_dict() for answer in answers])
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from imgtag.core import storage
 from imgtag.core.errors import BadPin
 from imgtag.core.words import count, percent
+from imgtag.data.dataset import look
 from imgtag.data.projects import Project
 from imgtag.review.browse import Wanted, browse
 from imgtag.review.metrics import Prediction, evaluate, read_predictions
@@ -86,12 +87,14 @@ def usual_settings(run: Run) -> DemoSettings:
 
 
 def unseen(run: Run) -> list[Prediction]:
-    """The pictures that the model did not learn from: the test pictures, then the validation pictures.
+    """The pictures that the model did not learn from and that are still there: test pictures, then validation pictures.
 
     Where it learnt from the validation pictures as well at the end, they are left out.
     """
     splits = ("test",) if run.status.get("refit") else ("test", "val")
-    return sorted((p for p in read_predictions(run) if p.split in splits), key=lambda p: splits.index(p.split))
+    there = look(run.project).by_id
+    kept = (p for p in read_predictions(run) if p.split in splits and p.sha256 in there)
+    return sorted(kept, key=lambda p: splits.index(p.split))
 
 
 def usual_examples(run: Run) -> list[Prediction]:

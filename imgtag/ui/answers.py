@@ -15,7 +15,7 @@ from imgtag.data.piles import Item, Pile
 from imgtag.serving.answers import UNKNOWN, UNREADABLE, Found, Order, Wanted, choose, totals
 from imgtag.training.runs import Run
 from imgtag.ui import charts, widgets
-from imgtag.ui.correcting import correct_step, last_taken, wrong_button
+from imgtag.ui.correcting import correct_step, last_taken, wrong_area
 from imgtag.ui.grid import PAGE_SIZE, Tile, show_grid, sort_grid
 from imgtag.ui.sorting import targets_of
 from imgtag.ui.text import literal
@@ -42,7 +42,8 @@ _WORDS = {
 def shown_names(run: Run) -> Mapping[str, str]:
     """What people call the classes: as in the project now, else as the model learnt it."""
     found = run.model_facts.get("display_names")
-    return {**(found if isinstance(found, dict) else {}), **run.project.display_names()}
+    learnt = {name: str(found.get(name) or name) for name in run.classes} if isinstance(found, dict) else {}
+    return {**learnt, **run.project.display_names()}
 
 
 def answers_area(pile: Pile, run: Run, answers: Sequence[Found]) -> list[Found]:
@@ -77,7 +78,7 @@ def answers_area(pile: Pile, run: Run, answers: Sequence[Found]) -> list[Found]:
     elif view == _TABLE:
         _table(pile, page, names, key=f"classify table {token} {number}")
     else:
-        _tiles(pile, page, names, token=f"{token} {number}")
+        _tiles(pile, run, page, names, token=f"{token} {number}")
     return chosen
 
 
@@ -141,16 +142,17 @@ def _one(pile: Pile, found: Found, names: Mapping[str, str]) -> None:
             return
         _verdict(found, names)
         most = len(found.answer.tags)
-        with st.container(horizontal=True, vertical_alignment="bottom"):
-            wrong_button(pile, [found.item], key=f"wrong {pile.id} {found.item.number}")
-            bars = (
-                st.number_input(
-                    "Bars", 1, most, min(5, most), key=f"classify bars {most}", width=110, persist_state="session"
-                )
-                if most > 2
-                else most
+        wrong_area(pile, [found.item], names, key=f"wrong {pile.id} {found.item.number}")
+        chart = st.container()
+        bars = (
+            st.number_input(
+                "Bars", 1, most, min(5, most), key=f"classify bars {most}", width=110, persist_state="session"
             )
-        charts.tag_bars(found.answer.tags[: int(bars)], key=f"classify bars of {pile.id} {found.item.number}")
+            if most > 2
+            else most
+        )
+        with chart:
+            charts.tag_bars(found.answer.tags[: int(bars)], key=f"classify bars of {pile.id} {found.item.number}")
 
 
 def _verdict(found: Found, names: Mapping[str, str]) -> None:
@@ -174,7 +176,7 @@ def _table(pile: Pile, page: Sequence[Found], names: Mapping[str, str], *, key: 
         {
             "Picture": [None if f.answer.error else _address(pile, f.item, "thumb") for f in page],
             "It is": [_is(f, names) for f in page],
-            "Sure": [None if f.answer.error else 100 * f.sure for f in page],
+            "Sure": [None if f.answer.error or f.label is None else _shown_share(f.sure) for f in page],
             "Or": [_second(f) for f in page],
             "File": [f.item.name for f in page],
             "Trouble": [f.answer.error or "" for f in page],
@@ -201,12 +203,12 @@ def _table(pile: Pile, page: Sequence[Found], names: Mapping[str, str], *, key: 
     )
     ticked = [page[at] for at in event.selection.rows if at < len(page) and not page[at].answer.error]
     if ticked:
-        wrong_button(pile, [f.item for f in ticked], key=f"wrong {key}")
+        wrong_area(pile, [f.item for f in ticked], names, key=f"wrong {key}")
     else:
         st.caption("Tick rows on the left to say that they are wrong.")
 
 
-def _tiles(pile: Pile, page: Sequence[Found], names: Mapping[str, str], *, token: str) -> None:
+def _tiles(pile: Pile, run: Run, page: Sequence[Found], names: Mapping[str, str], *, token: str) -> None:
     readable = [f for f in page if not f.answer.error]
     unreadable = [f for f in page if f.answer.error]
     if readable:
@@ -216,7 +218,7 @@ def _tiles(pile: Pile, page: Sequence[Found], names: Mapping[str, str], *, token
         )
         sort_grid(
             [_tile(pile, f, names) for f in readable],
-            targets_of(pile.project, look(pile.project)),
+            targets_of(pile.project, look(pile.project), {c: names.get(c, c) for c in run.classes}),
             lambda step: correct_step(pile, step),
             key=f"classify tiles {pile.id}",
             label="Answers",
@@ -252,6 +254,11 @@ def _tile(pile: Pile, found: Found, names: Mapping[str, str]) -> Tile:
     )
 
 
+def _shown_share(share: float) -> float:
+    """In percent, and like `percent` never certain where it is not."""
+    return min(100 * share, 99.9) if share < 1 else 100.0
+
+
 def _is(found: Found, names: Mapping[str, str]) -> str:
     if found.answer.error:
         return "–"
@@ -260,7 +267,9 @@ def _is(found: Found, names: Mapping[str, str]) -> str:
 
 def _second(found: Found) -> str:
     tags = found.answer.tags
-    if found.label is None or found.joined:
+    if found.label is None:
+        return f"perhaps {tags[0].display}, {percent(found.sure)}" if tags else ""
+    if found.joined:
         return tags[0].display if tags else ""
     return tags[1].display if len(tags) > 1 else ""
 

@@ -15,17 +15,22 @@ from imgtag.serving.answers_out import Taken, csv_of, join_items, sorted_zip, wr
 from imgtag.ui.correcting import start_joining
 from imgtag.ui.errors import show_error
 from imgtag.ui.navigation import link
+from imgtag.ui.uninterrupted import uninterrupted
 from imgtag.ui.waiting import watch_job
 from imgtag.ui.who import who
+from imgtag.ui.widgets import scroll_to_top
 
 _CLASSES, _UNSORTED = "Into their classes", "To be sorted first"
+_ADDED = "_just added"
 
 
 def ways_out(pile: Pile, chosen: Sequence[Found], *, top: int = 5) -> None:
     """What can be done with the answers that are shown."""
     readable = [f for f in chosen if not f.answer.error]
+    if st.session_state.pop(_ADDED, False):
+        scroll_to_top()  # what came of it is told there
     st.subheader("Take them along", anchor=False)
-    st.caption(f"All of this is about the {count(len(chosen), 'file')} chosen above.")
+    st.caption(f"All of this is about the {count(len(chosen), 'file')} shown above.")
     with st.container(horizontal=True):
         st.download_button(
             "Download the table (CSV)",
@@ -42,20 +47,29 @@ def ways_out(pile: Pile, chosen: Sequence[Found], *, top: int = 5) -> None:
             help="A folder for each class, and “_unknown”. The pictures are as they came, to the byte.",
         ):
             forget_job(_zip_key(pile))
-            start_job(_zip_key(pile), "The zip", lambda job: _zip(pile, chosen, job)).wait(1.0)
+            start_job(_zip_key(pile), "The zip", lambda job: (_contents(chosen), _zip(pile, chosen, job))).wait(1.0)
             st.rerun()
         with st.popover(
-            "Add to the project", icon=":material/library_add:", disabled=not readable, key="classify add popover"
+            "Add to the project",
+            icon=":material/library_add:",
+            disabled=not readable,
+            key="classify add popover",
+            on_change="rerun",
         ):
             _add_form(pile, readable)
-    _zip_state(pile)
+    _zip_state(pile, _contents(chosen))
+
+
+def _contents(chosen: Sequence[Found]) -> int:
+    """Tells a zip of these pictures under these classes from another one."""
+    return hash(tuple((f.item.number, f.label, f.joined) for f in chosen))
 
 
 def _zip(pile: Pile, chosen: Sequence[Found], job: Job) -> int:
     return write_sorted_zip(pile, chosen, job.report, job.should_stop)
 
 
-def _zip_state(pile: Pile) -> None:
+def _zip_state(pile: Pile, contents: int) -> None:
     job = find_job(_zip_key(pile))
     if job is None:
         return
@@ -65,9 +79,9 @@ def _zip_state(pile: Pile) -> None:
             watch_job(_zip_key(pile), stop="Stop")
     elif job.error:
         show_error(job.error)
-    elif sorted_zip(pile).is_file():
+    elif job.result[0] == contents and sorted_zip(pile).is_file():  # else others are shown now, or otherwise corrected
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f":material/task_alt: {count(job.result, 'picture')} are in the zip.", width="content")
+            st.markdown(f":material/task_alt: {count(job.result[1], 'picture')} are in the zip.", width="content")
             name = quote(pile.project.name, safe="")
             st.link_button(
                 "Download the zip", f"/api/projects/{name}/answers/{pile.id}/sorted.zip", icon=":material/download:"
@@ -99,14 +113,24 @@ def _add_form(pile: Pile, readable: Sequence[Found]) -> None:
     ]
     if how == _UNSORTED:
         link("label", "Label")
-    if st.button(f"Add {count(len(given), 'picture')}", type="primary", disabled=not given, key="classify add"):
-        by = who()
+    st.button(
+        f"Add {count(len(given), 'picture')}",
+        type="primary",
+        disabled=not given,
+        key="classify add",
+        on_click=lambda: uninterrupted(lambda: _add(pile, given)),
+    )
 
-        def work(job: Job) -> Taken:
-            return join_items(pile, given, job.report, job.should_stop, by_model=True, who=by)
 
-        start_joining(pile.project, work).wait(1.5)
-        st.rerun()
+def _add(pile: Pile, given: Sequence[tuple[Item, str]]) -> None:
+    by = who()
+
+    def work(job: Job) -> Taken:
+        return join_items(pile, given, job.report, job.should_stop, by_model=True, who=by)
+
+    st.session_state["classify add popover"] = False
+    st.session_state[_ADDED] = True
+    start_joining(pile.project, work).wait(1.5)
 
 
 def _zip_key(pile: Pile) -> str:

@@ -8,6 +8,7 @@ from itertools import cycle
 import plotly.graph_objects as go
 import streamlit as st
 
+from imgtag.core.words import percent
 from imgtag.review.learning_curve import Point
 from imgtag.review.metrics import Bin, ClassFigures
 from imgtag.serving.predictor import Tag
@@ -82,12 +83,12 @@ def tag_bars(tags: Sequence[Tag], *, key: str) -> None:
         go.Bar(
             x=[t.probability * 100 for t in shown],
             y=[_plain_label(t.display) for t in shown],
-            text=[f"{t.probability * 100:.1f} %" for t in shown],
+            text=[percent(t.probability) for t in shown],
             textposition=["inside" if t.probability > 0.75 else "outside" for t in shown],
             insidetextanchor="end",
             orientation="h",
             marker={"color": ACCENT, "opacity": [0.45] * (len(shown) - 1) + [1.0]},
-            hovertemplate="%{y}: %{x:.2f} %<extra></extra>",
+            hovertemplate="%{y}: %{text}<extra></extra>",
         )
     )
     figure.update_layout(height=38 * len(shown) + 48, margin={"l": 8, "r": 28, "t": 4, "b": 4}, bargap=0.3)

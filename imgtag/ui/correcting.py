@@ -1,8 +1,8 @@
-"""“That is wrong”: pictures that were only looked at join the project under the class that somebody gives them."""
+"""What is wrong: pictures that were only looked at join the project under the class that somebody gives them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
 import streamlit as st
@@ -27,27 +27,25 @@ from imgtag.ui.widgets import flash, flash_error
 _PATIENCE_S = 20.0
 
 
-def wrong_button(pile: Pile, items: Sequence[Item], *, key: str) -> None:
-    """Ask for the right class of these pictures, one of the project or a new one, and let them join it."""
-    project = pile.project
-    with st.popover("That is wrong", icon=":material/edit:", key=f"popover {key}", on_change="rerun") as opened:
-        if not opened.open:
-            return
+def wrong_area(pile: Pile, items: Sequence[Item], names: Mapping[str, str], *, key: str) -> None:
+    """Ask for the right class of these pictures, a known or a new one, and let them join the project. names: of the
+    model's classes, for a project without classes."""
+    them = "it" if len(items) == 1 else "them"
+    with st.container(horizontal=True, vertical_alignment="bottom"):
         label = st.selectbox(
-            "It is a",
-            class_folders(project),
+            "Wrong? It is a" if len(items) == 1 else f"Wrong? These {len(items)} are a",
+            class_folders(pile.project) or list(names),
             index=None,
-            format_func=project.display_name,
+            format_func=lambda name: names.get(name, name),
             placeholder="Choose a class, or type a new one",
             accept_new_options=True,
             key=f"class {key}",
-        )
-        st.caption(
-            f"{count(len(items), 'picture joins', 'pictures join')} the project under this class, for the next "
-            "training. A corrected picture never tests a model. You can take it back."
+            width=270,
+            help=f"{count(len(items), 'picture joins', 'pictures join')} the project under this class, for the next "
+            f"training. A corrected picture never tests a model. You can take {them} back at the top of this page.",
         )
         st.button(
-            "Put it there",
+            f"Put {them} there",
             type="primary",
             disabled=not label,
             key=f"give {key}",
@@ -118,7 +116,6 @@ def undo_last(project: Project) -> None:
 
 def _give(pile: Pile, items: Sequence[Item], key: str) -> None:
     label = st.session_state.get(f"class {key}")
-    st.session_state[f"popover {key}"] = False
     if label:
         _join(pile, items, str(label))
 

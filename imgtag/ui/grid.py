@@ -226,10 +226,10 @@ def sort_grid(
     _mount(tiles, "sort", key, label, size, lambda: uninterrupted(catch_up), **more)
 
 
-def upload_area(project: Project, *, key: str, words: Mapping[str, str] | None = None) -> str:
+def upload_area(project: Project, *, key: str, words: Mapping[str, str] | None = None, slim: bool = False) -> str:
     """The place to drop files, folders and zips; returns the number of a batch that has just arrived.
 
-    words: other ones than usual.
+    words: other ones than usual. slim: in one line, where something else is the matter.
     """
     usual = {
         "title": "Drop pictures, folders or a zip here",
@@ -243,7 +243,7 @@ def upload_area(project: Project, *, key: str, words: Mapping[str, str] | None =
         "pasted": "pasted",
     }
     said = {**usual, **(words or {})}
-    result = _upload(key=key, data={"url": _upload_url(project), "words": said}, on_done_change=_nothing)
+    result = _upload(key=key, data={"url": _upload_url(project), "words": said, "slim": slim}, on_done_change=_nothing)
     done = getattr(result, "done", None) or {}
     return str(done.get("batch", ""))
 

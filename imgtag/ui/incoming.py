@@ -77,7 +77,7 @@ def ways_in(project: Project, run: Run, pile: Pile | None) -> Way:
     if way == _CAMERA:
         batch = live_camera(run, key=f"live {project.name}")
     else:
-        batch = upload_area(project, key=f"classify {project.name}", words=_WORDS)
+        batch = upload_area(project, key=f"classify {project.name}", words=_WORDS, slim=pile is not None)
     if folder:
         _take(project, pile if adds else None, lambda chosen: add_folder(chosen, Path(folder)))
     if batch and st.session_state.get("classify arrived") != batch:

@@ -15,7 +15,7 @@ def program_area(project: Project, run: Run) -> None:
     address = classify_address(st.context.url or "http://127.0.0.1:8501", project, run)
     st.markdown(
         "While the app is running, programs on this computer can send it pictures and get the classes back as JSON. "
-        "Nothing is stored."
+        "Nothing is stored. The address names this training; without “?run=…” the newest one answers."
     )
     with st.container(border=True):
         st.subheader("In a terminal", anchor=False)
@@ -43,11 +43,14 @@ def curl_line(address: str) -> str:
 def python_lines(address: str) -> str:
     """A few lines of Python, with the package requests."""
     return (
-        "import requests\n\n"
+        "import requests  # pip install requests\n\n"
         f'address = "{address}"\n'
         'with open("photo.jpg", "rb") as photo:\n'
         '    answers = requests.post(address, files={"image": photo}).json()\n'
         "for answer in answers:\n"
+        '    if answer["error"]:\n'
+        '        print(answer["file"], answer["error"])\n'
+        "        continue\n"
         '    best = answer["tags"][0]\n'
         '    print(answer["file"], best["class"], f\'{best["probability"]:.1%}\', answer["unknown"])'
     )

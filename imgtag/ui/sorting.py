@@ -21,10 +21,14 @@ from imgtag.ui.widgets import flash, flash_error
 _LOOK_EVERY_S = 4.0
 
 
-def targets_of(project: Project, dataset: Dataset) -> list[Target]:
-    """The classes that pictures can be given: those with a key first, in the order of the keys."""
-    keys, shown = class_keys(project, dataset.class_names), project.display_names()
-    targets = [Target(c, shown.get(c) or c, number, keys.get(c, 0)) for c, number in dataset.counts.items()]
+def targets_of(project: Project, dataset: Dataset, more: Mapping[str, str] | None = None) -> list[Target]:
+    """The classes that pictures can be given: those with a key first, in the order of the keys.
+
+    more: with what people call them, those to offer where the project has none.
+    """
+    counts = dataset.counts or dict.fromkeys(more or {}, 0)
+    keys, shown = class_keys(project, list(counts)), {**(more or {}), **project.display_names()}
+    targets = [Target(c, shown.get(c) or c, number, keys.get(c, 0)) for c, number in counts.items()]
     return sorted(targets, key=lambda t: t.key or len(targets) + 9)
 
 

@@ -22,3 +22,11 @@ def test_relabelled_removed_and_new_pictures_are_counted(shapes: Project) -> Non
     assert changes_since(run, look(shapes)) == Changes(relabelled=3, removed=3, added=4)
     shapes.change_settings(left_out=["circle"])
     assert changes_since(run, look(shapes)).removed == 9, "a class that is left out is not learnt any more"
+
+
+def test_a_model_that_came_without_its_pictures_lost_none(shapes: Project) -> None:
+    run = create_run(shapes, Recipe())
+    edits.trash_pictures(shapes, [p.id for p in look(shapes).labelled])
+    assert not changes_since(run, look(shapes)).any
+    write_tree(shapes.images / "square", {"new.png": picture("blue", 500)})
+    assert changes_since(run, look(shapes)) == Changes(relabelled=0, removed=0, added=1)

@@ -237,10 +237,17 @@ def test_the_answer_is_that_of_the_run(server: Server) -> None:
     assert {t["class"]: t["probability"] for t in answer["tags"]} == pytest.approx(p.top, abs=0.01)
 
 
-@pytest.mark.parametrize(("top", "expected"), [("1", 1), ("2", 2), ("0", 1), ("x", 3), ("²", 3), ("-1", 3)])
-def test_top_is_a_number_or_the_default(server: Server, top: str, expected: int) -> None:
-    (answer,) = server.classify(("a.png", picture()), query=f"?top={quote(top)}").json()
+@pytest.mark.parametrize(("top", "expected"), [("1", 1), ("2", 2), ("99", 3)])
+def test_top_says_how_many_classes_are_named(server: Server, top: str, expected: int) -> None:
+    (answer,) = server.classify(("a.png", picture()), query=f"?top={top}").json()
     assert len(answer["tags"]) == expected
+
+
+@pytest.mark.parametrize("top", ["0", "x", "²", "-1", ""])
+def test_what_is_no_number_of_classes_is_refused(server: Server, top: str) -> None:
+    answer = server.classify(("a.png", picture()), query=f"?top={quote(top)}")
+    assert answer.status_code == 400
+    assert "whole number" in answer.json()["error"]["explanation"]
 
 
 def test_a_file_over_the_limit_is_refused_and_the_other_answered(server: Server) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from imgtag.core.errors import BadPin
+from imgtag.data import edits
 from imgtag.data.projects import Project
 from imgtag.review.metrics import read_predictions
 from imgtag.serving.demo import (
@@ -59,6 +60,12 @@ def test_examples_are_right_unlearnt_and_of_all_classes(trained: Run) -> None:
     assert all(p.right and p.split in ("test", "val") for p in found)
     assert {p.label for p in found[:3]} == set(trained.classes)
     assert usual_settings(trained).examples == tuple(p.sha256 for p in found)
+
+
+def test_pictures_that_are_gone_are_no_examples(trained: Run) -> None:
+    first, *others = [p.sha256 for p in unseen(trained)]
+    edits.trash_pictures(trained.project, [first])
+    assert [p.sha256 for p in unseen(trained)] == others
 
 
 def test_pictures_that_a_model_learnt_from_in_the_end_are_no_examples(trained: Run) -> None:

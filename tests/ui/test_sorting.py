@@ -97,6 +97,11 @@ def test_targets_have_names_to_show_numbers_and_keys(shapes: Project) -> None:
     ]
 
 
+def test_a_project_without_classes_offers_those_of_its_model(project: Project) -> None:
+    offered = targets_of(project, look(project), {"a": "Apple", "b": "b"})
+    assert offered == [Target("a", "Apple", 0, 1), Target("b", "b", 0, 2)]
+
+
 def test_nobody_takes_back_what_another_did_or_an_import_by_mistake(shapes: Project) -> None:
     some = ids(shapes, "circle")[:2]
     carry_out(shapes, Step("move", some[:1], "square", "circle"))

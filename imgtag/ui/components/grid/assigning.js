@@ -12,7 +12,9 @@ function act(state, action, ids = [], target = "") {
   // What is accepted is what stood there when it was pressed, whatever Python would propose by then.
   const proposed = action === "accept" ? ids.map((id) => state.items.find((item) => item.id === id)?.proposal ?? "") : [];
   state.log.push({ seq: ++state.seq, action, ids, target, seen, proposed });
-  const leaves = !["undo", "similar"].includes(action) && (["trash", "accept", "keep"].includes(action) || target !== seen);
+  const answered = state.data.only_classes && ids.length;  // it stays where it is, and changes there
+  if (answered) { ids.forEach((id) => state.chosen.delete(id)); refresh(state); }
+  const leaves = !answered && !["undo", "similar"].includes(action) && (["trash", "accept", "keep"].includes(action) || target !== seen);
   if (leaves) {
     const fate = fateOf(state, action, target);
     ids.forEach((id) => { state.chosen.delete(id); state.leaving.set(id, state.seq); state.fates.set(id, fate); });

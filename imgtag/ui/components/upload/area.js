@@ -68,6 +68,7 @@ export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   const view = (selector) => parentElement.querySelector(selector);
   const words = data.words;
+  view(".drop").classList.toggle("slim", data.slim);
   view(".title").textContent = words.title;
   if (!view(".drop").classList.contains("busy")) view(".about").textContent = words.about;
   view(".files").textContent = words.files;
