@@ -52,7 +52,6 @@ def answers_area(pile: Pile, run: Run, answers: Sequence[Found]) -> list[Found]:
     if len(answers) == 1:
         _one(pile, answers[0], names)
         return list(answers)
-    _totals(answers, names)
     chosen = _filters(answers, names)
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         view = st.segmented_control(
@@ -68,6 +67,13 @@ def answers_area(pile: Pile, run: Run, answers: Sequence[Found]) -> list[Found]:
     if not chosen:
         st.info("No picture is like that. Choose less narrowly.", icon=":material/filter_alt:")
         return chosen
+    _page(pile, run, chosen, names, view)
+    _totals(answers, names)
+    return chosen
+
+
+def _page(pile: Pile, run: Run, chosen: Sequence[Found], names: Mapping[str, str], view: str) -> None:
+    """The page of them at which somebody looks, as they want it."""
     per_page = {_SINGLE: 1, _TABLE: _ROWS, _TILES: PAGE_SIZE}[view]
     pages = -(-len(chosen) // per_page)
     token = f"{view} {_state_of_filters()}"
@@ -79,7 +85,6 @@ def answers_area(pile: Pile, run: Run, answers: Sequence[Found]) -> list[Found]:
         _table(pile, page, names, key=f"classify table {token} {number}")
     else:
         _tiles(pile, run, page, names, token=f"{token} {number}")
-    return chosen
 
 
 # ----------------------------------------------------------------------------- which of them
