@@ -110,6 +110,8 @@ def _zip_members(archive: zipfile.ZipFile) -> dict[str, Callable[[], IO[bytes]]]
         raise _bad(f"it holds {len(infos):,} files")
     found: dict[str, Callable[[], IO[bytes]]] = {}
     tops = {PurePosixPath(i.filename).parent for i in infos if PurePosixPath(i.filename).name == FACTS}
+    if not tops and any(PurePosixPath(i.filename).name == "labels.json" for i in infos):
+        raise _bad("it is a model for other programs (ONNX, OpenVINO, PyTorch or a web service)")
     top = min(tops, key=lambda p: len(p.parts), default=PurePosixPath())
     if len(top.parts) > 1 or ".." in top.parts or top.is_absolute():
         raise _bad("its files do not lie where a bundle has them")

@@ -27,6 +27,9 @@ _picker = st.components.v2.component(
 def choose_examples(run: Run, kept: tuple[str, ...]) -> tuple[str, ...]:
     """The examples as they are chosen now, in their order. kept: those of the last time."""
     pictures = {p.sha256: p for p in unseen(run)}
+    if not pictures:
+        st.caption("No picture is here that was kept back from learning: visitors try their own.")
+        return ()
     place = f"demo examples {run.project.name} {run.id}"
     if place not in st.session_state:
         before = [id_ for id_ in kept if id_ in pictures]
@@ -44,9 +47,6 @@ def choose_examples(run: Run, kept: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _pick(run: Run, pictures: dict[str, Prediction], chosen: list[str], place: str) -> None:
-    if not pictures:
-        st.caption("No pictures were kept back from learning, so there are none to choose from.")
-        return
     st.caption(
         "Pictures that the model has not learnt from. A click takes one in or out. What it gets wrong is marked: "
         "one of those makes a demo more honest."

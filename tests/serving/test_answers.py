@@ -40,13 +40,13 @@ from tests.data.test_piles import upload
 from tests.drawing import encode, scene
 from tests.prepared import bytes_of
 
-FILES = {
+FILES = {  # in the order in which they are to be shown, whatever order they arrive in
     "=one.png": bytes_of("green"),
+    "broken.png": b"not a picture",
     "deep/two.png": bytes_of("red", 1),
-    "ten.png": bytes_of("blue", 2, "square"),
     "same/ten.png": bytes_of("blue", 3, "square"),
     "strange.png": encode(scene(3)),
-    "broken.png": b"not a picture",
+    "ten.png": bytes_of("blue", 2, "square"),
 }
 
 
@@ -67,7 +67,7 @@ def trained(trained: Run) -> Run:
 @pytest.fixture
 def pile(trained: Run) -> Pile:
     made = new_pile(trained.project)
-    add_upload(made, upload(trained.project, FILES))
+    add_upload(made, upload(trained.project, dict(reversed(FILES.items()))))
     ended(start_asking(made, trained, "plain"))
     return made
 
@@ -160,12 +160,12 @@ def test_the_zip_has_a_folder_for_each_class_and_the_bytes_as_they_came(pile: Pi
     assert packed == {
         "1/=one.png": FILES["=one.png"],
         "2/two.png": FILES["deep/two.png"],
-        "10/ten.png": FILES["ten.png"],
-        "10/ten (2).png": FILES["same/ten.png"],
+        "10/ten.png": FILES["same/ten.png"],
+        "10/ten (2).png": FILES["ten.png"],
         "_unknown/strange.png": FILES["strange.png"],
     }
     assert [r["file"] for r in rows] == ["'=one.png", *list(FILES)[1:]]
-    assert rows[-1]["error"]
+    assert [bool(r["error"]) for r in rows] == [name == "broken.png" for name in FILES]
 
 
 def test_a_stopped_zip_is_not_kept(pile: Pile, trained: Run) -> None:

@@ -157,6 +157,14 @@ def test_what_is_no_bundle_is_refused_and_leaves_nothing(
     assert left == [p for p in before if p != other.runs]
 
 
+def test_an_export_of_another_form_is_named(other: Project, tmp_path: Path) -> None:
+    path = tmp_path / "onnx.zip"
+    path.write_bytes(zip_of({"boats-onnx/labels.json": b"{}", "boats-onnx/model.onnx": b"x"}))
+    with pytest.raises(ImgtagError) as refused:
+        import_model(lambda: other, path)
+    assert "a model for other programs" in refused.value.explanation
+
+
 def test_zips_that_play_tricks_are_refused(files: Files, other: Project, tmp_path: Path) -> None:
     def zipped(change: Callable[[zipfile.ZipFile], None]) -> Path:
         path = packed(files, tmp_path / "t.zip", "")
