@@ -110,7 +110,10 @@ def _mistakes(found: Evaluation, names: Mapping[str, str], shown: Set[str], *, t
         on_select="rerun",
         selection_mode="single-cell",
         key=key,
-        column_config={"Taken for another": st.column_config.TextColumn(width=178)},
+        column_config={
+            "Taken for another": st.column_config.TextColumn(width=156),
+            "Pictures": st.column_config.TextColumn(width=70),
+        },
     )
     lines = [row for row, _ in state.selection.cells]
     return (pairs[lines[0]][0], pairs[lines[0]][1]) if lines and lines[0] < len(pairs) else None
