@@ -89,7 +89,6 @@ def _zip_state(pile: Pile, contents: int) -> None:
 
 
 def _add_form(pile: Pile, readable: Sequence[Found]) -> None:
-    new = [f for f in readable if not f.joined]
     how = st.radio(
         "How",
         [_CLASSES, _UNSORTED],
@@ -106,11 +105,7 @@ def _add_form(pile: Pile, readable: Sequence[Found]) -> None:
             "Look through them first: what the model takes for something else, it would learn as that. Unknown ones "
             "stay out, and so do those that are nearly the same as a test picture."
         )
-    given: list[tuple[Item, str]] = [
-        (f.item, (f.label or "") if how == _CLASSES else "")
-        for f in new
-        if how == _UNSORTED or (f.label is not None and 100 * f.sure >= least)
-    ]
+    given = _given(readable, how, least)
     if how == _UNSORTED:
         link("label", "Label")
     st.button(
@@ -118,11 +113,21 @@ def _add_form(pile: Pile, readable: Sequence[Found]) -> None:
         type="primary",
         disabled=not given,
         key="classify add",
-        on_click=lambda: uninterrupted(lambda: _add(pile, given)),
+        on_click=lambda: uninterrupted(lambda: _add(pile, readable)),
     )
 
 
-def _add(pile: Pile, given: Sequence[tuple[Item, str]]) -> None:
+def _given(readable: Sequence[Found], how: str, least: float) -> list[tuple[Item, str]]:
+    """Those that are to join, with their class, "" for unsorted. least: how sure the model has to be, in percent."""
+    new = [f for f in readable if not f.joined]
+    if how == _UNSORTED:
+        return [(f.item, "") for f in new]
+    return [(f.item, f.label) for f in new if f.label is not None and 100 * f.sure >= least]
+
+
+def _add(pile: Pile, readable: Sequence[Found]) -> None:
+    # As it is chosen now: a click may come before the page has been drawn anew for the choice before it.
+    given = _given(readable, st.session_state["classify add how"], st.session_state.get("classify add sure", 0))
     by = who()
 
     def work(job: Job) -> Taken:
