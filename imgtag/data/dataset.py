@@ -23,7 +23,7 @@ from imgtag.data.projects import Project
 
 UNSORTED = ""
 _LOOK_AGAIN_S = 5.0
-_TRIES = 5  # looks that others disturbed
+_TRIES = 3  # looks that others disturb: while pictures come in, that is all of them
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ MOST_PICTURES = 200
 LEAST_SAME = 0.99  # share of equal likeliest classes; one near-tie is allowed however few pictures there are
 MOST_DIFFERENCE = 0.05  # of a probability
 _DRAWN = 12
+_FEW = 16  # pictures between two words about how far it is
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,9 @@ def verify(run: Run, predictor: Predictor, form: Format, folder: Path, tell: Tel
     """Ask the export in `folder` and the original about the same pictures. Raises ImgtagError where the export does not
     run, or disagrees."""
     kind, of, files = _pictures(run, folder.with_name(f"{folder.name}-pictures"))
-    tell(0, len(files), "Asking the original")
-    asked, most = [(str(f), f) for f in files], len(run.classes)
-    exact = predictor.exact()
-    ours = exact.classify(asked, top=most)
-    shown = ours if exact is predictor else predictor.classify(asked, top=most)
+    most, exact = len(run.classes), predictor.exact()
+    ours = _answers(exact, files, most, tell)
+    shown = ours if exact is predictor else _answers(predictor, files, most, tell)
     theirs = []
     for done, answer in enumerate(_ask(form, folder, files, most), 1):
         tell(done, len(files), "Asking the exported model")
@@ -119,6 +118,15 @@ def verify(run: Run, predictor: Predictor, form: Format, folder: Path, tell: Tel
             "Try another form of export.",
         )
     return found
+
+
+def _answers(predictor: Predictor, files: Sequence[Path], most: int, tell: Tell) -> list[Answer]:
+    """What the original says, a few pictures at a time: single precision is slow, and one wants to see it go on."""
+    answers: list[Answer] = []
+    for start in range(0, len(files), _FEW):
+        tell(start, len(files), "Asking the original")
+        answers += predictor.classify([(str(f), f) for f in files[start : start + _FEW]], top=most)
+    return answers
 
 
 def _pairs(ours: Sequence[Answer], theirs: Sequence[dict[str, Any]]) -> list[tuple[dict[str, Any], dict[str, Any]]]:

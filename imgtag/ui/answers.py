@@ -42,8 +42,8 @@ _WORDS = {
 def shown_names(run: Run) -> Mapping[str, str]:
     """What people call the classes: as in the project now, else as the model learnt it."""
     found = run.model_facts.get("display_names")
-    learnt = {name: str(found.get(name) or name) for name in run.classes} if isinstance(found, dict) else {}
-    return {**learnt, **run.project.display_names()}
+    known = found if isinstance(found, dict) else {}
+    return {**{name: str(known.get(name) or name) for name in run.classes}, **run.project.display_names()}
 
 
 def answers_area(pile: Pile, run: Run, answers: Sequence[Found]) -> list[Found]:
@@ -67,12 +67,12 @@ def answers_area(pile: Pile, run: Run, answers: Sequence[Found]) -> list[Found]:
     if not chosen:
         st.info("No picture is like that. Choose less narrowly.", icon=":material/filter_alt:")
         return chosen
-    _page(pile, run, chosen, names, view)
+    _page(pile, chosen, names, view)
     _totals(answers, names)
     return chosen
 
 
-def _page(pile: Pile, run: Run, chosen: Sequence[Found], names: Mapping[str, str], view: str) -> None:
+def _page(pile: Pile, chosen: Sequence[Found], names: Mapping[str, str], view: str) -> None:
     """The page of them at which somebody looks, as they want it."""
     per_page = {_SINGLE: 1, _TABLE: _ROWS, _TILES: PAGE_SIZE}[view]
     pages = -(-len(chosen) // per_page)
@@ -84,7 +84,7 @@ def _page(pile: Pile, run: Run, chosen: Sequence[Found], names: Mapping[str, str
     elif view == _TABLE:
         _table(pile, page, names, key=f"classify table {token} {number}")
     else:
-        _tiles(pile, run, page, names, token=f"{token} {number}")
+        _tiles(pile, page, names, token=f"{token} {number}")
 
 
 # ----------------------------------------------------------------------------- which of them
@@ -213,7 +213,7 @@ def _table(pile: Pile, page: Sequence[Found], names: Mapping[str, str], *, key: 
         st.caption("Tick rows on the left to say that they are wrong.")
 
 
-def _tiles(pile: Pile, run: Run, page: Sequence[Found], names: Mapping[str, str], *, token: str) -> None:
+def _tiles(pile: Pile, page: Sequence[Found], names: Mapping[str, str], *, token: str) -> None:
     readable = [f for f in page if not f.answer.error]
     unreadable = [f for f in page if f.answer.error]
     if readable:
@@ -223,7 +223,7 @@ def _tiles(pile: Pile, run: Run, page: Sequence[Found], names: Mapping[str, str]
         )
         sort_grid(
             [_tile(pile, f, names) for f in readable],
-            targets_of(pile.project, look(pile.project), {c: names.get(c, c) for c in run.classes}),
+            targets_of(pile.project, look(pile.project), names),
             lambda step: correct_step(pile, step),
             key=f"classify tiles {pile.id}",
             label="Answers",

@@ -137,7 +137,9 @@ def _settle(project: Project) -> None:
         st.session_state[_failed(project)] = job.error
     else:
         st.session_state.pop(_failed(project), None)
-        _stack(project).append(job.result)
+        taken = _stack(project)
+        if job.result not in taken:  # another run of the page may settle it at the same moment
+            taken.append(job.result)
     forget_job(_key(project))  # last: every touch of the session's state may be where Streamlit cuts a run off
 
 
