@@ -42,7 +42,8 @@ _LEGEND = (
 def _set_table(name: str, lines: Sequence[Line], methods: Sequence[str]) -> str:
     rows = [_row(method, lines) for method in methods if any(x["method"] == method for x in lines)]
     head = "| method | seconds | × quick | test accuracy | right | epochs | training pictures/s |"
-    return "\n".join([f"### {name}", "", head, "|---|--:|--:|---|--:|--:|--:|", *rows])
+    on = sorted({str(x["machine"]) for x in lines if "machine" in x})
+    return "\n".join([f"### {name}", "", *[f"On {m}.\n" for m in on], head, "|---|--:|--:|---|--:|--:|--:|", *rows])
 
 
 def _row(method: str, lines: Sequence[Line]) -> str:

@@ -12,9 +12,11 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import sys
 import tempfile
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,7 @@ def measure(manifest: Manifest, methods: list[str], results: Path) -> None:
             print(f"{manifest.set} {manifest.repeat} {method}: left out: {reason}", file=sys.stderr, flush=True)
             continue
         where = {"set": manifest.set, "repeat": manifest.repeat, "method": method, "fixed_test": manifest.fixed_test}
+        where["machine"] = machine()
         line = {**where, **found, "seconds": round(found["seconds"], 3), "when": round(time.time())}
         with results.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line) + "\n")
@@ -69,6 +72,17 @@ def run(method: str, manifest: Manifest) -> dict[str, Any]:
         finished = run_module([*program, str(path)], home)
     found = json.loads(finished.output.splitlines()[-1])
     return {**found, "seconds": finished.seconds, "cpu_seconds": finished.cpu_seconds, **busy}
+
+
+def machine() -> str:
+    """What the measurement ran on: processor, cores, versions of torch and OpenVINO."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text("utf-8").splitlines() if cpuinfo.exists() else []
+    said = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    processor = said.get("model name") or platform.processor() or platform.machine()
+    extras = [name for name in ("avx2", "avx512f", "avx512_bf16", "amx_bf16") if name in said.get("flags", "").split()]
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "openvino"))
+    return f"{processor} ({' '.join(extras)}), {os.cpu_count()} cores; {versions}"
 
 
 def read_results(path: Path) -> list[dict[str, Any]]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
@@ -136,6 +139,40 @@ def test_with_keys_alone_and_none_is_lost(page: Page, server: Server, shapes: Pr
     for _ in range(20):
         page.keyboard.press("Control+z")
     becomes(shapes, {"circle": 12, "ring 2": 0, "square": 12, "": 60})
+
+
+def test_the_window_does_not_close_on_what_has_not_arrived(page: Page, server: Server, shapes: Project) -> None:
+    fill_unsorted(shapes, 20)
+    tiles = opened(page, server, 20)
+    tiles.nth(0).focus()
+    page.wait_for_timeout(600)
+    asked: list[str] = []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
+    assert server.process
+    os.kill(server.process.pid, signal.SIGSTOP)  # as busy as can be
+    for _ in range(5):
+        page.keyboard.press("1")
+    page.close(run_before_unload=True)
+    until(lambda: page.wait_for_timeout(50) or asked, seconds=10)
+    os.kill(server.process.pid, signal.SIGCONT)
+    assert asked == ["beforeunload"]
+    becomes(shapes, {"circle": 17, "square": 12, "": 15})
+    expect(tiles).to_have_count(15)
+    page.wait_for_timeout(1000)
+    page.close(run_before_unload=True)
+    until(lambda: page.is_closed() or page.wait_for_timeout(50), seconds=10)
+    assert asked == ["beforeunload"]
+
+
+def test_what_was_pressed_last_arrives_when_another_page_is_opened(page: Page, server: Server, shapes: Project) -> None:
+    fill_unsorted(shapes, 20)
+    opened(page, server, 20).nth(0).focus()
+    page.wait_for_timeout(600)
+    for _ in range(5):
+        page.keyboard.press("1")
+    page.get_by_role("link", name="Classify").click()
+    expect(page.get_by_role("heading", name="Classify")).to_be_visible()
+    becomes(shapes, {"circle": 17, "square": 12, "": 15})
 
 
 def test_with_a_finger(browser: Browser, server: Server, shapes: Project) -> None:

@@ -33,10 +33,17 @@ function act(state, action, ids = [], target = "") {
 
 // Sends the log, and again while there is no answer: what arrives while a page is being drawn may get lost.
 function post(state, patience) {
+  unheard.add(state);
   clearTimeout(state.waiting);
   state.send("log", { window: state.window, entries: state.log, sent: ++state.sent });
   state.waiting = setTimeout(() => { if (state.applied < state.seq) post(state, 2 * patience); }, patience);
 }
+
+// With the window would go what Python has not heard of yet: the browser asks before it closes.
+const unheard = new Set();
+addEventListener("beforeunload", (event) => {
+  if ([...unheard].some((state) => state.root.isConnected && state.applied < state.seq)) event.preventDefault();
+});
 
 // The picture that gets the focus when these have gone: the one behind the last of them, else the one before.
 function following(state, ids) {
