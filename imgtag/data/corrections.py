@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from imgtag.core import storage
 from imgtag.core.errors import BadPicture, Conflict
 from imgtag.core.names import check_name, same_name, slug
-from imgtag.data import edits, history
+from imgtag.data import class_edits, edits, history
 from imgtag.data.dataset import Dataset, Picture, class_folders, look
 from imgtag.data.duplicates import find_duplicates
 from imgtag.data.images import picture_facts, read_file
@@ -86,7 +86,7 @@ def join_project(
     back = _restored(project, [g for g in taken if g.id not in dataset.by_id])
     here = [g for g in taken if g.label and (g.id in back or g.id in dataset.by_id)]
     for label in sorted({g.label for g in here} - set(class_folders(project))):
-        edits.add_class(project, label)
+        class_edits.add_class(project, label)
     by_whom = {"who": who} if who else {}
     moved = edits.sort_pictures(project, {g.id: g.label for g in here}, **by_whom).moved if here else 0
     settled = {g.id for g in here}

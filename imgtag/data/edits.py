@@ -1,4 +1,4 @@
-"""Every change to pictures and classes: a list of moves, written to the history, undone by moving back.
+"""Every change to pictures: a list of moves, written to the history, undone by moving back (classes: class_edits).
 
 Nothing is deleted: "trash" moves to trash/<where it came from>. Each change holds the project's lock and
 checks that a picture is still where the caller saw it, so two windows never move it twice.
@@ -9,41 +9,21 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from imgtag.core import locks, storage
-from imgtag.core.errors import BadName, NotFound
-from imgtag.core.names import check_name, same_name
-from imgtag.data.dataset import Dataset, Picture, class_folders, look
+from imgtag.core.errors import NotFound
+from imgtag.core.names import same_name
+from imgtag.data.class_edits import case_back, move_entry
+from imgtag.data.dataset import Dataset, Picture, look
 from imgtag.data.history import Move, last_batch, place, remember, size
+from imgtag.data.moves import Change, carry_out, folder_of, require_class, trash_place
 from imgtag.data.projects import Project
-from imgtag.data.shortcuts import rename_key
 
 _FRESH_S = 1.0
 _looks: dict[Path, tuple[float, int, Dataset]] = {}
-
-
-@dataclass(frozen=True)
-class Change:
-    """What one step did: how many pictures it moved, and which it left alone.
-
-    missing: ids (of an undo: file names) that are gone. elsewhere: the class, "" for unsorted, of those that somebody
-    had moved before, by id.
-    """
-
-    moved: int
-    missing: tuple[str, ...] = ()
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
-
-
-def folder_of(label: str) -> str:
-    """The folder of a class, relative to the project; of the unsorted for an empty label."""
-    return f"images/{label}" if label else "unsorted"
-
-
-# ----------------------------------------------------------------------------- pictures
 
 
 def move_pictures(
@@ -66,15 +46,15 @@ def sort_pictures(
     """
     with locks.locked(project.lock):
         for label in sorted(set(labels.values()) - {""}):
-            _require_class(project, label)
+            require_class(project, label)
         looked, dataset = _recent_look(project, labels)
         found, left = _where_seen(dataset, list(labels), seen)
         wanted = [
             (p.id, p.path, project.path / folder_of(labels[p.id]) / p.name) for p in found if p.label != labels[p.id]
         ]
         decided = {p.id for p in found}
-        spare = [(c.id, c.path, _trash_place(project, c.path)) for c in dataset.copies if c.id in decided]
-        moves = _carry_out(project, "add" if import_batch else "move", [*spare, *wanted], import_batch, **who)
+        spare = [(c.id, c.path, trash_place(project, c.path)) for c in dataset.copies if c.id in decided]
+        moves = carry_out(project, "add" if import_batch else "move", [*spare, *wanted], import_batch, **who)
         if not spare:
             landed = {m.id: project.path / m.target for m in moves}
             after = tuple(
@@ -102,8 +82,75 @@ def trash_pictures(project: Project, ids: Sequence[str], *, seen: str | None = N
         # With its copies, or one of them would take its place.
         decided = {p.id for p in found}
         found += [copy for copy in dataset.copies if copy.id in decided]
-        moves = _carry_out(project, "trash", [(p.id, p.path, _trash_place(project, p.path)) for p in found], **who)
+        moves = carry_out(project, "trash", [(p.id, p.path, trash_place(project, p.path)) for p in found], **who)
     return replace(left, moved=len(moves))
+
+
+def trash_copies(project: Project) -> Change:
+    """Move further files with the bytes of a picture to the trash, where both lie in the same class."""
+    with locks.locked(project.lock):
+        dataset = look(project)
+        spare = [c for c in dataset.copies if c.label == dataset.by_id[c.id].label]
+        moves = carry_out(project, "trash", [(c.id, c.path, trash_place(project, c.path)) for c in spare])
+    return Change(len(moves))
+
+
+def trashed_pictures(project: Project) -> list[Path]:
+    """Files in the trash."""
+    if not project.trash.is_dir():
+        return []
+    return sorted(p for p in project.trash.rglob("*") if p.is_file() and not p.name.startswith("."))
+
+
+def restore_pictures(project: Project, paths: Iterable[Path]) -> Change:
+    """Move files of the trash back to where they came from."""
+    with locks.locked(project.lock):
+        wanted = [(storage.sha256_of(p), p, project.path / p.relative_to(project.trash)) for p in paths if p.is_file()]
+        moves = carry_out(project, "restore", wanted)
+    return Change(len(moves))
+
+
+def empty_trash(project: Project) -> int:
+    """Delete what is in the trash for good. The only step that cannot be undone; asked for by the user."""
+    count = len(trashed_pictures(project))
+    storage.remove_folder(project.trash)
+    return count
+
+
+def put_in_doubt(project: Project, id_: str, classes: Sequence[str], import_batch: str) -> None:
+    """Move a picture that came under several classes to unsorted and remember which they were."""
+    with locks.locked(project.lock):
+        picture = look(project).by_id.get(id_)
+        if picture is None:  # trashed meanwhile in another window: that decides it
+            return
+        target = project.unsorted / picture.name
+        if picture.label:
+            carry_out(project, "doubt", [(id_, picture.path, target)], import_batch, classes=list(classes))
+        else:
+            stays = place(project, picture.path)
+            remember(project, "doubt", [Move(id_, stays, stays)], import_batch, classes=list(classes))
+
+
+def undo(project: Project, **who: str) -> Change:
+    """Take back the last change that was not taken back yet. Added pictures go to the trash."""
+    with locks.locked(project.lock):
+        batch = last_batch(project)
+        if not batch:
+            raise NotFound("There is nothing to undo.", "No change is on record.", "")
+        if batch[0]["action"] == "rename class" and same_name(*batch[0]["classes"]):
+            return case_back(project, batch)
+        missing: list[str] = []
+        moves = carry_out(project, "undo", _steps_back(project, batch, missing), undoes=str(batch[0]["batch"]), **who)
+        if batch[0]["action"] in ("rename class", "merge classes"):
+            for folder in {(project.path / m.origin).parent for m in moves}:
+                storage.remove_if_empty(folder)
+        if batch[0]["action"] == "rename class":
+            old, new = batch[0]["classes"]
+            move_entry(project, new, old)
+    return Change(len(moves), tuple(missing))
+
+
+# ----------------------------------------------------------------------------- private
 
 
 def _recent_look(project: Project, ids: Iterable[str]) -> tuple[float, Dataset]:
@@ -129,160 +176,6 @@ def _where_seen(dataset: Dataset, ids: Sequence[str], seen: str | None) -> tuple
     return found, Change(0, missing, {p.id: p.label for p in there if p.id not in kept})
 
 
-def trash_copies(project: Project) -> Change:
-    """Move further files with the bytes of a picture to the trash, where both lie in the same class."""
-    with locks.locked(project.lock):
-        dataset = look(project)
-        spare = [c for c in dataset.copies if c.label == dataset.by_id[c.id].label]
-        moves = _carry_out(project, "trash", [(c.id, c.path, _trash_place(project, c.path)) for c in spare])
-    return Change(len(moves))
-
-
-def trashed_pictures(project: Project) -> list[Path]:
-    """Files in the trash."""
-    if not project.trash.is_dir():
-        return []
-    return sorted(p for p in project.trash.rglob("*") if p.is_file() and not p.name.startswith("."))
-
-
-def restore_pictures(project: Project, paths: Iterable[Path]) -> Change:
-    """Move files of the trash back to where they came from."""
-    with locks.locked(project.lock):
-        wanted = [(storage.sha256_of(p), p, project.path / p.relative_to(project.trash)) for p in paths if p.is_file()]
-        moves = _carry_out(project, "restore", wanted)
-    return Change(len(moves))
-
-
-def empty_trash(project: Project) -> int:
-    """Delete what is in the trash for good. The only step that cannot be undone; asked for by the user."""
-    count = len(trashed_pictures(project))
-    storage.remove_folder(project.trash)
-    return count
-
-
-# ----------------------------------------------------------------------------- classes
-
-
-def add_class(project: Project, name: str) -> str:
-    """Make an empty class folder; returns the name in canonical form."""
-    name = check_name(name)
-    with locks.locked(project.lock):
-        _require_free(project, name)
-        storage.make_folder(project.images / name)
-    return name
-
-
-def rename_class(project: Project, old: str, new: str) -> str:
-    """Give a class folder another name; its pictures and display name go along."""
-    new = check_name(new)
-    with locks.locked(project.lock):
-        _require_class(project, old)
-        if new != old:
-            _require_free(project, new, but=old)
-            _move_class(project, old, new, "rename class")
-            _move_entry(project, old, new)
-    return new
-
-
-def merge_classes(project: Project, source: str, into: str) -> Change:
-    """Move all pictures of one class into another and drop the empty folder."""
-    with locks.locked(project.lock):
-        _require_class(project, source)
-        _require_class(project, into)
-        if source == into:
-            return Change(0)
-        return Change(_move_class(project, source, into, "merge classes"))
-
-
-def unsort_class(project: Project, name: str, **who: str) -> Change:
-    """Put all pictures of a class back to unsorted and drop its empty folder: the folder was no class."""
-    with locks.locked(project.lock):
-        _require_class(project, name)
-        found = [p for p in look(project).pictures if p.label == name]
-        moves = _carry_out(project, "move", [(p.id, p.path, project.unsorted / p.name) for p in found], **who)
-        storage.remove_if_empty(project.images / name)
-    return Change(len(moves))
-
-
-def trash_class(project: Project, name: str) -> Change:
-    """Move a class with its pictures to the trash."""
-    with locks.locked(project.lock):
-        _require_class(project, name)
-        dataset = look(project)
-        pictures = [p for p in (*dataset.pictures, *dataset.copies) if p.label == name]
-        moves = _carry_out(project, "trash class", [(p.id, p.path, _trash_place(project, p.path)) for p in pictures])
-        storage.remove_if_empty(project.images / name)
-    return Change(len(moves))
-
-
-# ----------------------------------------------------------------------------- undo
-
-
-def undo(project: Project, **who: str) -> Change:
-    """Take back the last change that was not taken back yet. Added pictures go to the trash."""
-    with locks.locked(project.lock):
-        batch = last_batch(project)
-        if not batch:
-            raise NotFound("There is nothing to undo.", "No change is on record.", "")
-        if batch[0]["action"] == "rename class" and same_name(*batch[0]["classes"]):
-            return _case_back(project, batch)
-        missing: list[str] = []
-        moves = _carry_out(project, "undo", _steps_back(project, batch, missing), undoes=str(batch[0]["batch"]), **who)
-        if batch[0]["action"] in ("rename class", "merge classes"):
-            for folder in {(project.path / m.origin).parent for m in moves}:
-                storage.remove_if_empty(folder)
-        if batch[0]["action"] == "rename class":
-            old, new = batch[0]["classes"]
-            _move_entry(project, new, old)
-    return Change(len(moves), tuple(missing))
-
-
-def _case_back(project: Project, batch: Sequence[dict[str, Any]]) -> Change:
-    """Undo a renaming that changed nothing but the case: file by file, some systems would see every place taken."""
-    old, new = batch[0]["classes"]
-    moves = []
-    if new in class_folders(project):
-        _step_over(project, new, old)
-        moves = [Move(id_, target, origin) for row in batch for id_, origin, target in row["moves"]]
-    remember(project, "undo", moves, undoes=str(batch[0]["batch"]))
-    _move_entry(project, new, old)
-    return Change(len(moves))
-
-
-def put_in_doubt(project: Project, id_: str, classes: Sequence[str], import_batch: str) -> None:
-    """Move a picture that came under several classes to unsorted and remember which they were."""
-    with locks.locked(project.lock):
-        picture = look(project).by_id.get(id_)
-        if picture is None:  # trashed meanwhile in another window: that decides it
-            return
-        target = project.unsorted / picture.name
-        if picture.label:
-            _carry_out(project, "doubt", [(id_, picture.path, target)], import_batch, classes=list(classes))
-        else:
-            stays = place(project, picture.path)
-            remember(project, "doubt", [Move(id_, stays, stays)], import_batch, classes=list(classes))
-
-
-# ----------------------------------------------------------------------------- private
-
-
-def _carry_out(
-    project: Project, action: str, wanted: Iterable[tuple[str, Path, Path]], batch: str = "", **more: Any
-) -> list[Move]:
-    """Move (id, source, target) one after the other; what was moved is remembered even if a later one fails."""
-    moves: list[Move] = []
-    try:
-        for id_, source, target in wanted:
-            landed = storage.move(source, target)
-            moves.append(Move(id_, place(project, source), place(project, landed)))
-    except BaseException:
-        more.pop("undoes", None)  # the rest of it can still be taken back
-        remember(project, action, moves, batch, **more)
-        raise
-    remember(project, action, moves, batch, **more)
-    return moves
-
-
 def _steps_back(
     project: Project, batch: Sequence[dict[str, Any]], missing: list[str]
 ) -> Iterator[tuple[str, Path, Path]]:
@@ -294,59 +187,4 @@ def _steps_back(
                 if not origin or not (project.path / origin).is_file():  # or an earlier try took it back
                     missing.append(now.name)
             elif origin != target:
-                yield id_, now, project.path / origin if origin else _trash_place(project, now)
-
-
-def _move_class(project: Project, source: str, target: str, action: str) -> int:
-    pictures = [p for p in (project.images / source).iterdir() if p.is_file()]
-    dataset = look(project)
-    by_path = {p.path: p.id for p in (*dataset.pictures, *dataset.copies)}
-    classes = [source, target]
-    folder = project.images / target
-    if same_name(source, target) and source != target:  # only the case differs: step over a third name
-        _step_over(project, source, target)
-        moves = [Move(by_path[p], place(project, p), f"images/{target}/{p.name}") for p in pictures if p in by_path]
-        remember(project, action, moves, classes=classes)
-    else:
-        storage.make_folder(folder)
-        wanted = [(by_path.get(p, ""), p, folder / p.name) for p in pictures]
-        moves = _carry_out(project, action, wanted, classes=classes)
-        storage.remove_if_empty(project.images / source)
-    return len(moves)
-
-
-def _step_over(project: Project, source: str, target: str) -> None:
-    """Rename a class folder to the same name in another case, by way of a third one."""
-    bridge = storage.move(project.images / source, project.images / f"{source}-renaming")
-    storage.move(bridge, project.images / target)
-
-
-def _move_entry(project: Project, old: str, new: str) -> None:
-    """Let a class's display name and its key go along to its new folder."""
-    with project.changed_classes() as entries:
-        if old in entries:
-            entries[new] = entries.pop(old)
-    rename_key(project, old, new)
-
-
-def _trash_place(project: Project, path: Path) -> Path:
-    return project.trash / path.relative_to(project.path)
-
-
-def _require_class(project: Project, name: str) -> None:
-    if name not in class_folders(project):
-        raise NotFound(
-            f"There is no class “{name}”.",
-            "It was renamed, merged or removed in another window.",
-            "Look at the page again and choose a class from the list.",
-        )
-
-
-def _require_free(project: Project, name: str, but: str = "") -> None:
-    taken = [c for c in class_folders(project) if c != but and same_name(c, name)]
-    if taken:
-        raise BadName(
-            f"There is a class “{taken[0]}” already.",
-            "Two classes cannot have the same name, not even in another case.",
-            "Choose another name, or merge the two classes.",
-        )
+                yield id_, now, project.path / origin if origin else trash_place(project, now)

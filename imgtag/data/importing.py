@@ -26,6 +26,7 @@ from imgtag.data.fingerprints import DECODED_AT, Fingerprint, keep_fingerprints,
 from imgtag.data.images import Facts, open_picture
 from imgtag.data.label_files import LabelFile, read_label_file
 from imgtag.data.layout import Layout, Placement, understand
+from imgtag.data.moves import folder_of
 from imgtag.data.projects import Project
 from imgtag.data.sources import SourceFile
 from imgtag.data.splits import record_splits
@@ -230,7 +231,7 @@ class _Shelf:
             self._skip(candidate, "You put this picture in the trash earlier. Restore it from there to have it back.")
         else:
             name = stored_name(candidate.file.path.name, candidate.sha, facts.extension)
-            path = self.project.path / edits.folder_of(label) / name
+            path = self.project.path / folder_of(label) / name
             if path.exists() and storage.sha256_of(path) != candidate.sha:  # edited by hand since an earlier import
                 path = storage.free_place(path)
             self.known[candidate.sha] = (label, path)

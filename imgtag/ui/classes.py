@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from imgtag.core.words import count
-from imgtag.data import edits, history
+from imgtag.data import class_edits, edits, history
 from imgtag.data.dataset import Dataset
 from imgtag.data.projects import Project
 from imgtag.ui.errors import shown_errors
@@ -28,7 +28,7 @@ def add_class_form(project: Project) -> None:
         asked = st.form_submit_button("Add class", icon=":material/add:")
     if asked and name.strip():
         with shown_errors():
-            flash(f"Class “{edits.add_class(project, name)}” was added.")
+            flash(f"Class “{class_edits.add_class(project, name)}” was added.")
             st.session_state[_ADDED] = version + 1
             st.rerun()
 
@@ -71,7 +71,7 @@ def _rename(project: Project, chosen: str) -> None:
         asked = st.form_submit_button("Rename folder")
     if asked and folder != chosen:
         with shown_errors():
-            renamed = edits.rename_class(project, chosen, folder)
+            renamed = class_edits.rename_class(project, chosen, folder)
             st.session_state[f"{_EDITED} chosen"] = renamed  # the next step must not hit another class
             flash(f"The folder “{chosen}” is now “{renamed}”.")
             st.rerun()
@@ -86,7 +86,7 @@ def _merge(project: Project, dataset: Dataset, chosen: str) -> None:
         named = f" “{literal(chosen)}” into “{literal(into)}”" if into else ""
         if st.button(f"Merge{named}", disabled=not into) and into:
             with shown_errors():
-                done = edits.merge_classes(project, chosen, into)
+                done = class_edits.merge_classes(project, chosen, into)
                 st.session_state[f"{_EDITED} chosen"] = into
                 flash(f"{count(done.moved, 'picture')} moved from “{chosen}” to “{into}”. This can be undone.")
                 st.rerun()
@@ -103,7 +103,7 @@ def undo_button(project: Project) -> None:
 
 
 def _trash(project: Project, name: str) -> None:
-    done = edits.trash_class(project, name)
+    done = class_edits.trash_class(project, name)
     flash(f"{count(done.moved, 'picture')} moved to the trash.")
 
 

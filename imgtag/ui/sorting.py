@@ -10,8 +10,9 @@ import streamlit as st
 from imgtag.core.errors import ImgtagError
 from imgtag.core.names import same_name
 from imgtag.core.words import count
-from imgtag.data import edits, history
+from imgtag.data import class_edits, edits, history
 from imgtag.data.dataset import UNSORTED, Dataset, class_folders
+from imgtag.data.moves import Change
 from imgtag.data.projects import Project
 from imgtag.data.shortcuts import class_keys
 from imgtag.ui.grid import Step, Target
@@ -104,10 +105,10 @@ def _ensure_class(project: Project, name: str) -> str:
     for there in class_folders(project):
         if same_name(there, name):
             return there
-    return edits.add_class(project, name)
+    return class_edits.add_class(project, name)
 
 
-def _left_alone(project: Project, words: str, done: edits.Change) -> str:
+def _left_alone(project: Project, words: str, done: Change) -> str:
     """What was done in words, and what was not, because somebody else was first; nothing if nobody was."""
     parts = []
     if done.elsewhere:

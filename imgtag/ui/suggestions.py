@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from imgtag.core.words import count
-from imgtag.data import edits
+from imgtag.data import class_edits
 from imgtag.data.dataset import Dataset
 from imgtag.data.projects import Project
 from imgtag.data.suggestions import accept_names, names_tell
@@ -30,7 +30,7 @@ def offer_to_sort(project: Project, dataset: Dataset) -> None:
         )
         if st.button("They show different things: sort them", type="primary", icon=":material/label:"):
             with shown_errors():
-                done = edits.unsort_class(project, name, who=who())
+                done = class_edits.unsort_class(project, name, who=who())
                 flash(f"{count(done.moved, 'picture')} wait to be sorted. This can be undone.")
                 change_order(project, ALIKE)
                 go("label")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from imgtag.data import edits
+from imgtag.data import class_edits, edits
 from imgtag.data.dataset import look
 from imgtag.data.projects import Project
 from imgtag.training import ahead
@@ -109,7 +109,7 @@ def test_look_alikes_are_named_and_suggestions_corrected_and_accepted(
 def test_what_is_not_decided_yet_follows_what_was_corrected(
     page: Page, server: Server, ready: Path, shapes: Project
 ) -> None:
-    edits.add_class(shapes, "triangle")
+    class_edits.add_class(shapes, "triangle")
     drawn = {f"green-{n:02}.png": picture("green", 100 + n, shape="triangle") for n in range(24)}
     drawn |= {f"blue-{n:02}.png": picture("blue", 100 + n, shape="square") for n in range(4)}
     write_tree(shapes.unsorted, drawn)

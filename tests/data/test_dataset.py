@@ -15,7 +15,7 @@ from PIL import Image
 
 from imgtag.core import storage
 from imgtag.core.errors import DiskFull, NotFound
-from imgtag.data import edits
+from imgtag.data import class_edits
 from imgtag.data.dataset import Whereabouts, class_folders, look, natural_key
 from imgtag.data.projects import Project
 from tests.drawing import encode, picture, sha, write_tree
@@ -208,7 +208,7 @@ def test_pictures_are_found_again_where_they_were_moved_to(shapes: Project) -> N
     known = look(shapes).labelled
     where = Whereabouts(shapes, [p.id for p in known], [p.path for p in known])
     assert list(where) == [p.path for p in known]
-    edits.rename_class(shapes, "circle", "disc")
+    class_edits.rename_class(shapes, "circle", "disc")
     again = {p.id: p.path for p in look(shapes).labelled}
     assert list(where) == [again[p.id] for p in known] != [p.path for p in known]
     again[known[3].id].unlink()

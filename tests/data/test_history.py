@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imgtag.data import edits, history
+from imgtag.data import class_edits, edits, history
 from imgtag.data.dataset import look
 from imgtag.data.projects import Project
 
@@ -25,7 +25,7 @@ def test_it_tells_who_did_what_newest_first_and_what_was_taken_back(shapes: Proj
     ]
     assert history.entries(shapes, most=1) == found[:1]
     before = history.size(shapes)
-    edits.rename_class(shapes, "square", "box")
+    class_edits.rename_class(shapes, "square", "box")
     assert history.size(shapes) > before
     assert history.entries(shapes)[0].what == "renaming the class of 15 pictures"
 

@@ -13,7 +13,7 @@ import pytest
 
 from imgtag.core import storage
 from imgtag.core.errors import DiskFull
-from imgtag.data import edits, history
+from imgtag.data import class_edits, edits, history
 from imgtag.data.dataset import look
 from imgtag.data.images import open_picture
 from imgtag.data.importing import Progress, Report, import_files, importing, name_staged
@@ -145,7 +145,7 @@ def test_progress_counts_up_to_the_number_of_pictures(project: Project, tmp_path
 def test_a_folder_that_differs_only_in_case_joins_the_class_that_is_there(
     there: str, project: Project, tmp_path: Path
 ) -> None:
-    edits.add_class(project, there)
+    class_edits.add_class(project, there)
     assert bring_in(project, in_zip(tmp_path, CATS)).classes == {there: 3}
 
 

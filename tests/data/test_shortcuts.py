@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from imgtag.data import edits
+from imgtag.data import class_edits
 from imgtag.data.dataset import look
 from imgtag.data.projects import Project
 from imgtag.data.shortcuts import class_keys
@@ -29,9 +29,9 @@ def test_nonsense_in_the_settings_is_passed_over(project: Project) -> None:
 
 def test_a_class_keeps_its_key_when_it_gets_another_name(project: Project) -> None:
     for name in ("ant", "bee", "cat"):
-        edits.add_class(project, name)
+        class_edits.add_class(project, name)
     class_keys(project, look(project).class_names)
-    edits.rename_class(project, "ant", "zebra")
+    class_edits.rename_class(project, "ant", "zebra")
     assert class_keys(project, look(project).class_names) == {"zebra": 1, "bee": 2, "cat": 3}
 
 

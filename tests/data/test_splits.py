@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgtag.data import edits
+from imgtag.data import class_edits, edits
 from imgtag.data.dataset import Picture, look
 from imgtag.data.projects import Project
 from imgtag.data.splits import (
@@ -49,7 +49,7 @@ def test_a_picture_keeps_its_split_when_the_set_grows_and_when_it_moves(shapes: 
     first = assign_splits(shapes, look(shapes).labelled)
     assert read_splits(shapes) == first
     edits.move_pictures(shapes, list(first)[:6], "square")
-    edits.rename_class(shapes, "circle", "disc")
+    class_edits.rename_class(shapes, "circle", "disc")
     write_tree(shapes.images, {f"square/new-{n}.png": picture("green", n) for n in range(20)})
     second = assign_splits(shapes, look(shapes).labelled)
     assert len(second) == 44

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from imgtag.data import edits
+from imgtag.data import class_edits, edits
 from imgtag.data.dataset import look
 from imgtag.data.importing import import_files
 from imgtag.data.projects import Project
@@ -21,7 +21,7 @@ def bring_in(project: Project, folder: Path, files: dict[str, bytes]) -> None:
 
 def test_names_that_tell_their_class_are_sorted_by_one_click_and_back_by_undo(project: Project, tmp_path: Path) -> None:
     for name in ("walle", "doraemon"):
-        edits.add_class(project, name)
+        class_edits.add_class(project, name)
     files = {"walle.1.png": "red", "doraemon.2.png": "blue", "walle and doraemon.png": "green", "img_4.png": "grey"}
     bring_in(project, tmp_path / "test", {f"x/test/{n}": picture(c) for n, c in files.items()} | {"x/a.txt": b"-"})
     for id_ in [p.id for p in look(project).pictures]:
@@ -38,7 +38,7 @@ def test_names_that_tell_their_class_are_sorted_by_one_click_and_back_by_undo(pr
 
 def test_the_digits_of_a_stored_name_are_not_taken_for_a_class(project: Project, tmp_path: Path) -> None:
     for name in [*"0123456789", *"abcdef"]:
-        edits.add_class(project, name)
+        class_edits.add_class(project, name)
     folder = write_tree(tmp_path / "loose", {f"photo{'x' * n}.png": picture("red", n) for n in range(40)})
     with open_sources(sorted(folder.iterdir())) as groups:
         import_files(project, groups, "test")
@@ -47,7 +47,7 @@ def test_the_digits_of_a_stored_name_are_not_taken_for_a_class(project: Project,
 
 
 def test_two_pictures_of_one_original_name_are_both_told(project: Project, tmp_path: Path) -> None:
-    edits.add_class(project, "cat")
+    class_edits.add_class(project, "cat")
     for n in range(2):
         with open_sources([write_tree(tmp_path / str(n), {"cat.png": picture("red", n)}) / "cat.png"]) as groups:
             import_files(project, groups, "test")

@@ -14,7 +14,7 @@ import pytest
 
 from imgtag.core import storage
 from imgtag.core.errors import ImgtagError, NotFound
-from imgtag.data import edits
+from imgtag.data import class_edits
 from imgtag.data.background import Job, start_job
 from imgtag.data.dataset import look
 from imgtag.data.importing import Report, Skipped
@@ -83,7 +83,7 @@ def test_an_upload_or_folder_during_another_import_waits_and_is_not_lost(project
     first = start_job(import_key(project), "The import", lambda job: go.wait(20))
     batch = stage(project, {"cat/1.png": picture("red")})
     try:
-        edits.add_class(project, "dog")
+        class_edits.add_class(project, "dog")
         assert import_upload(project, batch, into="dog") is first
         assert import_upload(project, stage(project, {"2.png": picture("blue")}), into="dog") is first
         assert import_upload(project, stage(project, {"3.png": picture("green")}), into="../../gone") is first

@@ -11,7 +11,7 @@ import pytest
 
 from imgtag.core import storage
 from imgtag.core.errors import NotEnough
-from imgtag.data import edits
+from imgtag.data import class_edits
 from imgtag.data.dataset import look
 from imgtag.data.projects import Project
 from imgtag.review.metrics import evaluate, read_predictions
@@ -369,7 +369,7 @@ def test_a_stop_while_the_tuned_network_is_checked_does_without_it(ready: Path, 
 
 def test_a_class_renamed_after_the_start_is_found_again(ready: Path, shapes: Project) -> None:
     run = a_run(shapes)
-    edits.rename_class(shapes, "circle", "disc")
+    class_edits.rename_class(shapes, "circle", "disc")
     engine.train(run, Watch(run.path))
     again = Run(run.path)
     assert again.status["unreadable"] == []

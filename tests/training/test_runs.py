@@ -14,7 +14,7 @@ import pytest
 
 from imgtag.core import locks, storage
 from imgtag.core.errors import Conflict, ImgtagError, NotEnough, NotFound
-from imgtag.data import edits
+from imgtag.data import class_edits
 from imgtag.data.dataset import look
 from imgtag.data.projects import Project
 from imgtag.data.splits import record_splits
@@ -350,7 +350,7 @@ def test_a_class_that_is_left_out_stays_out_also_under_another_name(numbers: Pro
     assert run.classes == ["1", "2"]
     assert {row.label for row in run.manifest()} == {"1", "2"}
     assert [c.title for c in concerns(look(numbers)) if "Left out" in c.title] == ["Left out of training: ten."]
-    edits.rename_class(numbers, "10", "tens")
+    class_edits.rename_class(numbers, "10", "tens")
     assert look(numbers).left_out == {"tens"}
     numbers.change_settings(left_out=["1", "2"])
     with pytest.raises(NotEnough, match="two classes"):
