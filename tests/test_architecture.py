@@ -175,16 +175,21 @@ def loaded_after(modules: Iterable[str]) -> set[str]:
         [sys.executable, "-c", code, *modules], cwd=ROOT, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    return set(done.stdout.split()) & {*TORCH, "openvino"}
+    return set(done.stdout.split()) & {*TORCH, "openvino", "scipy", "sklearn"}
 
 
-def test_opening_a_page_loads_no_torch_through_any_detour() -> None:
+def test_opening_a_page_loads_nothing_heavy_through_any_detour() -> None:
     """Everything the entry script and the pages import; the scripts themselves need a browser session."""
     screens = [p for p in SOURCES if needs_no_torch(name_of(p))]
     wanted = {m for p in screens for _, m in imports(p.read_text("utf-8")) if m.startswith("imgtag.")}
     modules = {m for m in wanted if (ROOT / (m.replace(".", "/") + ".py")).is_file()} - {"imgtag.ui.main"}
     assert {"imgtag.ui.navigation", "imgtag.training.jobs", "imgtag.serving.predictor"} <= modules
     assert loaded_after(sorted(modules)) == set()
+
+
+def test_a_trainer_begins_without_what_it_may_never_need() -> None:
+    """Each of these takes a tenth of a second to import or more; a quick training takes three."""
+    assert loaded_after(["imgtag.training.worker", "imgtag.training.engine"]) == set()
 
 
 def test_a_planted_import_of_torch_would_be_seen() -> None:

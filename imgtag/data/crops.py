@@ -15,7 +15,6 @@ from itertools import groupby
 from pathlib import Path
 
 import numpy as np
-from scipy.fft import dct, fft2, ifft2
 
 from imgtag.core import storage
 from imgtag.core.errors import BadPicture, DiskFull, NoAccess
@@ -157,6 +156,8 @@ def _waves(tones: np.ndarray, window: Window) -> np.ndarray:
 @cache
 def _transform(scale: float, start: float) -> np.ndarray:
     """(12, 32): from a row of tones to the lowest waves of a part of it, stretched to the whole row."""
+    from scipy.fft import dct
+
     at = np.clip(start * SIDE + (np.arange(SIDE) + 0.5) * scale - 0.5, 0, SIDE - 1)
     below = np.minimum(at.astype(int), SIDE - 2)
     stretch = np.zeros((SIDE, SIDE))
@@ -172,6 +173,8 @@ def _edges(grey: np.ndarray) -> np.ndarray:
 
 def _likeness(first: np.ndarray, second: np.ndarray) -> float:
     """The largest normalised cross-correlation of edges over shifts of up to eight pixels."""
+    from scipy.fft import fft2, ifft2
+
     lengths = [float((e**2).sum()) for e in (first, second)]
     if min(lengths) < first.size * _LEAST_EDGES**2 / 2:
         return 0.0

@@ -12,9 +12,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from pathlib import Path
 
 import numpy as np
-from scipy.fft import dctn
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from imgtag.core import storage
 from imgtag.core.errors import DiskFull, NoAccess
@@ -134,6 +131,9 @@ def joined(pairs: Iterable[tuple[str, str]]) -> list[list[str]]:
         return []
     position = {id_: i for i, id_ in enumerate(ids)}
     first, second = ([position[edge[end]] for edge in edges] for end in (0, 1))
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
     graph = coo_array((np.ones(len(edges)), (first, second)), shape=(len(ids), len(ids)))
     groups: dict[int, list[str]] = {}
     for id_, group in zip(ids, connected_components(graph, directed=False)[1].tolist(), strict=True):
@@ -159,6 +159,8 @@ def _path(project: Project) -> Path:
 
 def _descriptors(tones: np.ndarray) -> np.ndarray:
     """Unit vectors, float32 (N, 576), of tones, uint8 (N, 32, 32); zero for a blank picture."""
+    from scipy.fft import dctn  # a quarter of a second: a trainer that compares nothing does not wait for it
+
     frequency = np.arange(SIDE, dtype=np.float32)
     weight = np.hypot(frequency[:, None], frequency)  # none for the mean: brightness does not count
     parts = []

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
-from scipy.spatial.distance import squareform
 
 from imgtag.review.metrics import Evaluation
 
@@ -23,6 +21,9 @@ def similar_order(found: Evaluation) -> list[str]:
     classes = list(found.classes)
     if len(classes) < 3:
         return classes
+    from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
+    from scipy.spatial.distance import squareform
+
     at = {name: number for number, name in enumerate(classes)}
     said = np.zeros((len(classes), len(classes)))
     for p in found.predictions:

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from imgtag.training.head import Scaler, mean_loss, products
+from imgtag.training.lbfgs import minimise
 
 USUAL_COST = 0.05  # share of the right answers that are refused, unless the user chooses another one
 _FEWEST = 20  # validation pictures, below which nothing is fitted
@@ -97,12 +97,20 @@ def fit_temperature(probabilities: np.ndarray, labels: np.ndarray) -> float:
     if len(labels) < _FEWEST:
         return 1.0
 
-    def loss(log_temperature: float) -> float:
-        prior = (log_temperature / _PRIOR) ** 2 / (2 * len(labels))
-        return mean_loss(tempered(probabilities, float(np.exp(log_temperature))), labels) + prior
+    logits = np.log(np.maximum(probabilities, 1e-12))
+    own = logits[np.arange(len(labels)), labels]
+
+    def loss(log_temperature: np.ndarray) -> tuple[float, np.ndarray]:
+        temperature = float(np.exp(log_temperature[0]))
+        answers = tempered(probabilities, temperature)
+        prior = (float(log_temperature[0]) / _PRIOR) ** 2 / (2 * len(labels))
+        slope = (own - (answers * logits).sum(axis=1)).mean() / temperature
+        slope += float(log_temperature[0]) / _PRIOR**2 / len(labels)
+        return mean_loss(answers, labels) + prior, np.array([slope], np.float32)
 
     edge = float(np.log(_HOTTEST))
-    return float(np.exp(minimize_scalar(loss, bounds=(-edge, edge), method="bounded").x))
+    found = minimise(loss, np.zeros(1, np.float32), passes=50, tolerance=1e-7)
+    return float(np.exp(np.clip(found[0], -edge, edge)))
 
 
 def fit_refusal(
