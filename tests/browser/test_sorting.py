@@ -146,6 +146,8 @@ def test_the_window_does_not_close_on_what_has_not_arrived(page: Page, server: S
     tiles = opened(page, server, 20)
     tiles.nth(0).focus()
     page.wait_for_timeout(600)
+    other = page.context.new_page()  # to wait with: a page that has closed cannot
+    page.bring_to_front()
     asked: list[str] = []
     page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.dismiss()))
     assert server.process
@@ -153,14 +155,14 @@ def test_the_window_does_not_close_on_what_has_not_arrived(page: Page, server: S
     for _ in range(5):
         page.keyboard.press("1")
     page.close(run_before_unload=True)
-    until(lambda: page.wait_for_timeout(50) or asked, seconds=10)
+    until(lambda: other.wait_for_timeout(50) or asked, seconds=10)
     os.kill(server.process.pid, signal.SIGCONT)
     assert asked == ["beforeunload"]
     becomes(shapes, {"circle": 17, "square": 12, "": 15})
     expect(tiles).to_have_count(15)
     page.wait_for_timeout(1000)
     page.close(run_before_unload=True)
-    until(lambda: page.is_closed() or page.wait_for_timeout(50), seconds=10)
+    until(lambda: other.wait_for_timeout(50) or page.is_closed(), seconds=10)
     assert asked == ["beforeunload"]
 
 
