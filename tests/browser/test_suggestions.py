@@ -59,7 +59,8 @@ def test_look_alikes_are_named_and_suggestions_corrected_and_accepted(
     page.goto(f"{server.address}/label?project=toys")
     pill(page, "By suggestion").click()
     tiles = page.get_by_role("group", name="Pictures to sort").locator(".tile")
-    expect(tiles.nth(29)).to_be_visible(timeout=90_000)
+    expect(tiles.nth(29).locator("b")).to_be_visible(timeout=90_000)
+    expect(tiles.filter(has_not=page.locator("b"))).to_have_count(0)
     shown = tiles.count()
     said = dict(tiles.evaluate_all("t => t.map(x => [x.querySelector('img').alt, x.querySelector('b').textContent])"))
     assert {(name.split("-")[0], label) for name, label in said.items()} == {("red", "circle"), ("blue", "square")}

@@ -45,7 +45,9 @@ def halt_while_looking(project: Project) -> int:
     return trainer
 
 
-def test_stop_in_one_window_and_kill_and_resume_show_in_the_other(page: Page, server: Server, shapes: Project) -> None:
+def test_stop_in_one_window_and_kill_and_resume_show_in_the_other(
+    page: Page, server: Server, ready: Path, shapes: Project
+) -> None:
     write_tree(shapes.images / "circle", {f"more-{n}.png": picture("green", n) for n in range(400)})
     address = f"{server.address}/train?project=toys"
     page.goto(address)
