@@ -6,8 +6,8 @@ Starts the app on a home of its own (only the networks are converted already, as
 drops the pictures of the set on it without their folders, and sorts them in Chromium as somebody would who knows the
 right answers: first names groups of look-alikes until the page offers to go on, then goes through the suggestions page
 by page, corrects wrong ones by pointing and pressing the number of the right class, the first one first, and accepts
-the page once all proposals are right; they follow each correction. The last eleventh is accepted unseen, with --careful
-it is corrected, too. By hand, the first picture has the focus and every picture gets the number of its class; the
+the page once all proposals are right; they follow each correction. As soon as no more than an eleventh is left, it is accepted unseen;
+with --careful it is corrected, too. By hand, the first picture has the focus and every picture gets the number of its class; the
 focus goes on by itself.
 
 An action is a click, a key, or a class's name typed; moving the mouse is counted apart. Between two actions this
@@ -130,9 +130,9 @@ def go_through_suggestions(person: Person) -> None:
     person.click(go_on if go_on.count() else by_suggestion, "order")
     now = person.wait_for_other_than(before)
     while now:
-        if not person.careful and accept_rest(person):
-            return
         while wrong := person.first_wrong():
+            if not person.careful and accept_rest(person):
+                return
             tile = page.locator(f".tile[data-id='{wrong}'] .face")
             tile.scroll_into_view_if_needed()
             tile.hover()
