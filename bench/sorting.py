@@ -6,9 +6,9 @@ Starts the app on a home of its own (only the networks are converted already, as
 drops the pictures of the set on it without their folders, and sorts them in Chromium as somebody would who knows the
 right answers: first names groups of look-alikes until the page offers to go on, then goes through the suggestions page
 by page, corrects wrong ones by pointing and pressing the number of the right class, the first one first, and accepts
-the page once all proposals are right; they follow each correction. As soon as no more than an eleventh is left, it is accepted unseen;
-with --careful it is corrected, too. By hand, the first picture has the focus and every picture gets the number of its class; the
-focus goes on by itself.
+the page once all proposals are right; they follow each correction. As soon as no more than an eleventh is left, that
+is accepted unseen; with --careful it is corrected, too. By hand, the first picture has the focus and every picture gets
+the number of its class; the focus goes on by itself.
 
 An action is a click, a key, or a class's name typed; moving the mouse is counted apart. Between two actions this
 person waits half a second.
