@@ -6,9 +6,9 @@ Starts the app on a home of its own (only the networks are converted already, as
 drops the pictures of the set on it without their folders, and sorts them in Chromium as somebody would who knows the
 right answers: first names groups of look-alikes until the page offers to go on, then goes through the suggestions page
 by page, corrects wrong ones by pointing and pressing the number of the right class, the first one first, and accepts
-the page once all proposals are right; they follow each correction. As soon as no more than an eleventh is left, that
-is accepted unseen; with --careful it is corrected, too. By hand, the first picture has the focus and every picture gets
-the number of its class; the focus goes on by itself.
+the page once all proposals are right; they follow each correction. The last sixty are accepted unseen, with --careful
+they are corrected, too. By hand, the first picture has the focus and every picture gets the number of its class; the
+focus goes on by itself.
 
 An action is a click, a key, or a class's name typed; moving the mouse is counted apart. Between two actions this
 person waits half a second.
@@ -33,7 +33,7 @@ from bench.sets import SETS, read_set
 
 _GROUPS = 15  # of look-alikes at most, before suggestions are asked for
 _MAJORITY = 0.5  # of a group that is worth naming
-_LAST_SHARE = 0.09  # of all, accepted unseen: if half of them are wrong, that is 4.5 %
+_LAST_ONES = 60  # accepted unseen: if half of them are wrong, that is just under 5 % of 608
 _PAUSE_MS = 500
 
 
@@ -130,9 +130,9 @@ def go_through_suggestions(person: Person) -> None:
     person.click(go_on if go_on.count() else by_suggestion, "order")
     now = person.wait_for_other_than(before)
     while now:
+        if not person.careful and accept_rest(person):
+            return
         while wrong := person.first_wrong():
-            if not person.careful and accept_rest(person):
-                return
             tile = page.locator(f".tile[data-id='{wrong}'] .face")
             tile.scroll_into_view_if_needed()
             tile.hover()
@@ -159,7 +159,7 @@ def accept_rest(person: Person) -> bool:
     page = person.page
     [project] = page.request.get(f"{page.url.split('/label')[0]}/api/projects").json()["projects"]
     left = int(project["unsorted"])  # as the page says, too
-    if left > _LAST_SHARE * len(person.truth):
+    if left > _LAST_ONES:
         return False
     person.click(page.get_by_role("button", name="Accept many"), "the rest accepted")
     before = person.shown()
