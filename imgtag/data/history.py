@@ -28,6 +28,9 @@ _IN_WORDS = {
 }
 
 
+_read: dict[str, tuple[tuple[Path, int, int], Sequence[dict[str, Any]]]] = {}
+
+
 @dataclass(frozen=True)
 class Move:
     """A picture went from one place to another; places are relative to the project, "" = outside."""
@@ -75,10 +78,25 @@ def size(project: Project) -> int:
         return 0
 
 
+def _rows(project: Project) -> Sequence[dict[str, Any]]:
+    """All lines, read again only when the file has changed: 10,000 pictures take a tenth of a second."""
+    try:
+        stat = project.history.stat()
+    except OSError:
+        return []
+    state = (project.history, stat.st_size, stat.st_mtime_ns)
+    kept = _read.get("last")
+    if kept and kept[0] == state:
+        return kept[1]
+    rows = storage.read_json_lines(project.history)
+    _read["last"] = state, rows  # one project is enough, and a large one takes memory
+    return rows
+
+
 def last_batch(project: Project) -> list[dict[str, Any]]:
     """The lines of the last change that was not taken back yet."""
     live: list[dict[str, Any]] = []
-    for row in storage.read_json_lines(project.history):
+    for row in _rows(project):
         if row["action"] == "undo":  # what an import added after it is not taken back
             live = [r for r in live if r["batch"] != row.get("undoes")]
         elif row.get("moves"):
@@ -109,7 +127,7 @@ class Entry:
 
 def entries(project: Project, most: int = 200) -> list[Entry]:
     """The last changes, newest first. What one undo takes back is one entry."""
-    rows = storage.read_json_lines(project.history)
+    rows = _rows(project)
     taken_back = {row.get("undoes") for row in rows if row.get("action") == "undo"}
     batches: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
@@ -137,7 +155,7 @@ def _told(batch: Sequence[dict[str, Any]]) -> str:
 
 def moved_by_hand(project: Project) -> set[str]:
     """Ids of pictures that somebody sorted: an import never overrules that."""
-    rows = storage.read_json_lines(project.history)
+    rows = _rows(project)
     return {str(m[0]) for row in rows if row.get("action") == "move" for m in row.get("moves", [])}
 
 
@@ -145,7 +163,7 @@ def sorting_steps(project: Project) -> tuple[dict[str, str], set[str]]:
     """The step (batch) in which somebody last sorted each picture, by id; and those that were sorted unseen."""
     steps: dict[str, str] = {}
     unseen: set[str] = set()
-    for row in storage.read_json_lines(project.history):
+    for row in _rows(project):
         if row.get("action") == "move":
             ids = {str(m[0]) for m in row.get("moves", [])}
             steps.update(dict.fromkeys(ids, str(row["batch"])))
@@ -156,7 +174,7 @@ def sorting_steps(project: Project) -> tuple[dict[str, str], set[str]]:
 def decided(project: Project, since: float = 0.0) -> dict[str, str]:
     """Pictures about whose label somebody was asked, by id, and the label that was kept or given, as far as it was not
     taken back. since: only what was decided from then on, in seconds since 1970."""
-    rows = storage.read_json_lines(project.history)
+    rows = _rows(project)
     taken_back = {row.get("undoes") for row in rows if row.get("action") == "undo"}
     found: dict[str, str] = {}
     for row in rows:
@@ -171,7 +189,7 @@ def decided(project: Project, since: float = 0.0) -> dict[str, str]:
 def trashed(project: Project) -> dict[str, Path]:
     """Pictures whose last recorded move was into the trash, where they still are, by id; the last ones first."""
     last: dict[str, str] = {}
-    for row in storage.read_json_lines(project.history):
+    for row in _rows(project):
         for id_, _, target in row.get("moves", []):
             last.pop(str(id_), None)
             last[str(id_)] = str(target)
@@ -181,5 +199,5 @@ def trashed(project: Project) -> dict[str, Path]:
 
 def doubts(project: Project) -> dict[str, list[str]]:
     """Classes under which a picture came, for pictures that are in doubt, by id."""
-    rows = storage.read_json_lines(project.history)
+    rows = _rows(project)
     return {str(m[0]): list(row["classes"]) for row in rows if row.get("action") == "doubt" for m in row["moves"]}

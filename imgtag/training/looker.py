@@ -38,7 +38,7 @@ def main(project_dir: str) -> int:
     """Compute the features that are missing; the exit status is 0 unless the network is not to be had."""
     logging.basicConfig(level=logging.WARNING)
     tune_allocator()
-    lower_priority()
+    lower_priority(10)  # somebody sorts meanwhile
     project = Project(Path(project_dir).absolute())
     try:
         with locks.locked(project.cache / LOCK, wait_s=0.1):

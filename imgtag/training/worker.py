@@ -139,11 +139,11 @@ def tune_allocator() -> None:
         libc.mallopt(m_trim_threshold, 2**31 - 1)
 
 
-def lower_priority() -> None:
-    """Let the pages stay quick while training uses every core."""
+def lower_priority(by: int = 5) -> None:
+    """Let the pages stay quick while training uses every core. by: 5 leaves them about three times as much, 10 nine."""
     if hasattr(os, "nice"):
         with contextlib.suppress(OSError):
-            os.nice(5)
+            os.nice(by)
 
 
 def _is_out_of_memory(error: Exception) -> bool:
